@@ -1,0 +1,125 @@
+// swift-tools-version:6.2
+import PackageDescription
+
+/// Settings of every target of ours: existential types are written out, a file imports what it uses, an import is
+/// internal unless a signature shows it, and a warning is an error (in our code only, dependencies are not touched).
+let settings: [SwiftSetting] = [
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .treatAllWarnings(as: .error),
+]
+
+func library(_ name: String, _ dependencies: [Target.Dependency] = [], exclude: [String] = []) -> Target {
+    .target(name: name, dependencies: dependencies, exclude: exclude, swiftSettings: settings)
+}
+
+func tests(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+    .testTarget(
+        name: name, dependencies: dependencies + ["TestSupport"],
+        swiftSettings: settings)
+}
+
+let log = Target.Dependency.product(name: "Logging", package: "swift-log")
+let lifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
+let nioCore = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
+let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
+let nioHTTP1 = Target.Dependency.product(name: "NIOHTTP1", package: "swift-nio")
+let hummingbird = Target.Dependency.product(name: "Hummingbird", package: "hummingbird")
+let hummingbirdTesting = Target.Dependency.product(name: "HummingbirdTesting", package: "hummingbird")
+let httpClient = Target.Dependency.product(name: "AsyncHTTPClient", package: "async-http-client")
+let grdb = Target.Dependency.product(name: "GRDB", package: "GRDB.swift")
+let yams = Target.Dependency.product(name: "Yams", package: "Yams")
+let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
+let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
+let deque = Target.Dependency.product(name: "DequeModule", package: "swift-collections")
+let heap = Target.Dependency.product(name: "HeapModule", package: "swift-collections")
+let httpTypes = Target.Dependency.product(name: "HTTPTypes", package: "swift-http-types")
+
+let package = Package(
+    name: "weir",
+    products: [
+        .executable(name: "weir", targets: ["weir"]),
+        .executable(name: "weir-launcher", targets: ["weir-launcher"]),
+        .library(name: "CloudEvents", targets: ["CloudEvents"]),
+        .library(name: "StorageEvents", targets: ["StorageEvents"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/hummingbird-project/hummingbird.git", from: "2.28.1"),
+        .package(url: "https://github.com/apple/swift-argument-parser.git", from: "1.8.2"),
+        .package(url: "https://github.com/groue/GRDB.swift.git", from: "7.10.0"),
+        .package(url: "https://github.com/swift-server/async-http-client.git", from: "1.37.0"),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle.git", from: "2.13.0"),
+        .package(url: "https://github.com/apple/swift-nio.git", from: "2.101.2"),
+        .package(url: "https://github.com/apple/swift-log.git", from: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-http-types.git", from: "1.8.0"),
+        .package(url: "https://github.com/jpsim/Yams.git", from: "6.2.2"),
+        .package(url: "https://github.com/apple/swift-crypto.git", from: "4.5.2"),
+        .package(url: "https://github.com/apple/swift-collections.git", from: "1.6.0"),
+        .package(url: "https://github.com/swiftlang/swift-docc-plugin.git", from: "1.5.0"),
+    ],
+    targets: [
+        // Floors of the house, lowest first: a target depends only on those above it in this list.
+        .target(name: "CLinux"),
+        library("CloudEvents"),
+        library("Manifest", ["CloudEvents", yams]),
+        library("Persistence", ["CloudEvents", grdb, log]),
+        library("Identity", ["CloudEvents", "Persistence", crypto]),
+        library("Channels", ["CloudEvents", "CLinux", log]),
+        library("StorageEvents", ["CloudEvents"]),
+        library("EventSources", ["CloudEvents", "Manifest", "Channels", "StorageEvents", "CLinux", log, lifecycle]),
+        .target(name: "CRuntimes", exclude: ["Assets"]),
+        library("Functions", ["CloudEvents", "Manifest", "Persistence", "CLinux", crypto, log]),
+        .target(name: "CSandbox"),
+        .executableTarget(name: "weir-launcher", dependencies: ["CSandbox"]),
+        library("Sandboxes", ["CloudEvents", "CSandbox", "CRuntimes", "CLinux", log, lifecycle]),
+        library(
+            "Invocation", ["CloudEvents", "Manifest", "Channels", "Functions", "Sandboxes", log, lifecycle, deque]),
+        library(
+            "Delivery",
+            [
+                "CloudEvents", "Manifest", "Channels", "Invocation", "CLinux", httpClient, nioCore, log, lifecycle,
+                deque, heap,
+            ]),
+        library(
+            "WeirHTTP",
+            [
+                "CloudEvents", "Manifest", "Persistence", "Identity", "Channels", "EventSources", "StorageEvents",
+                "Functions",
+                "Invocation", "Delivery", hummingbird, nioCore, nioPosix, nioHTTP1, httpTypes, log, lifecycle,
+            ]),
+        library(
+            "WeirServer",
+            [
+                "CloudEvents", "Manifest", "Persistence", "Identity", "Channels", "StorageEvents", "EventSources",
+                "Functions",
+                "Sandboxes", "Invocation", "Delivery", "WeirHTTP", hummingbird, httpClient, nioCore, nioPosix, nioHTTP1,
+                crypto,
+                log, lifecycle,
+            ]),
+        .executableTarget(
+            name: "weir",
+            dependencies: [
+                "CloudEvents", "Manifest", "StorageEvents", "Channels", "WeirServer", argumentParser, httpClient,
+                nioCore,
+                nioHTTP1, log, lifecycle,
+            ], swiftSettings: settings),
+
+        .target(name: "TestSupport", dependencies: ["CloudEvents"], path: "Tests/TestSupport", swiftSettings: settings),
+        tests("CloudEventsTests", ["CloudEvents", yams]),
+        tests("ManifestTests", ["Manifest", "CloudEvents"]),
+        tests("PersistenceTests", ["Persistence", "CloudEvents", grdb]),
+        tests("IdentityTests", ["Identity", "Persistence", "CloudEvents"]),
+        tests("ChannelsTests", ["Channels", "CloudEvents", "CLinux"]),
+        tests("StorageEventsTests", ["StorageEvents", "CloudEvents"]),
+        tests("EventSourcesTests", ["EventSources", "StorageEvents", "Channels", "CloudEvents", "Manifest"]),
+        tests("FunctionsTests", ["Functions", "Persistence", "CloudEvents", "Manifest"]),
+        tests("InvocationTests", ["Invocation", "Sandboxes", "Functions", "Channels", "CloudEvents"]),
+        tests("DeliveryTests", ["Delivery", "Invocation", "Channels", "CloudEvents", "Manifest", httpClient]),
+        tests("WeirHTTPTests", ["WeirHTTP", "CloudEvents", hummingbird, hummingbirdTesting]),
+        tests(
+            "IntegrationTests",
+            ["WeirServer", "WeirHTTP", "CloudEvents", "StorageEvents", "Channels", httpClient, nioCore, nioHTTP1]),
+    ],
+    swiftLanguageModes: [.v6]
+)

@@ -1,0 +1,5 @@
+import Testing
+
+@Suite struct ChannelsPlaceholder {
+    @Test func builds() {}
+}

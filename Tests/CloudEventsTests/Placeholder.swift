@@ -1,0 +1,5 @@
+import Testing
+
+@Suite struct CloudEventsPlaceholder {
+    @Test func builds() {}
+}

@@ -1,0 +1,5 @@
+import Testing
+
+@Suite struct DeliveryPlaceholder {
+    @Test func builds() {}
+}

@@ -1,0 +1,5 @@
+import Testing
+
+@Suite struct EventSourcesPlaceholder {
+    @Test func builds() {}
+}

@@ -1,0 +1,5 @@
+import Testing
+
+@Suite struct FunctionsPlaceholder {
+    @Test func builds() {}
+}

@@ -1,0 +1,5 @@
+import Testing
+
+@Suite struct IdentityPlaceholder {
+    @Test func builds() {}
+}

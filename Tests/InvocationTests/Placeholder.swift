@@ -1,0 +1,5 @@
+import Testing
+
+@Suite struct InvocationPlaceholder {
+    @Test func builds() {}
+}

@@ -1,0 +1,5 @@
+import Testing
+
+@Suite struct ManifestPlaceholder {
+    @Test func builds() {}
+}

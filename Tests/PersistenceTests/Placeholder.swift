@@ -1,0 +1,5 @@
+import Testing
+
+@Suite struct PersistencePlaceholder {
+    @Test func builds() {}
+}

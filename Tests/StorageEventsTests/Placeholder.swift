@@ -1,0 +1,5 @@
+import Testing
+
+@Suite struct StorageEventsPlaceholder {
+    @Test func builds() {}
+}

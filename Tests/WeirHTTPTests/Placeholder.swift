@@ -1,0 +1,5 @@
+import Testing
+
+@Suite struct WeirHTTPPlaceholder {
+    @Test func builds() {}
+}
