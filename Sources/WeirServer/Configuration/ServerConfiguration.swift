@@ -1,0 +1,52 @@
+/// What an operator may choose; every value has a default, so that a server needs no configuration.
+public struct ServerConfiguration: Sendable {
+    /// The folder that holds everything: log, registry, code, key.
+    public var data: String
+    /// The address to listen on; loopback unless the operator says otherwise.
+    public var host: String
+    /// The port; 0 takes a free one, which `server.json` in the data folder names.
+    public var port: Int
+    /// Where `weir-launcher` is; beside this program when `nil`.
+    public var launcher: String?
+    /// The Python that runs Python functions.
+    public var python: String
+    /// How many function workers may live at the same time.
+    public var workers: Int
+    /// How long an idle worker is kept, in milliseconds.
+    public var idleGrace: Int64
+    /// How long activations are kept, in milliseconds.
+    public var activationAge: Int64
+    /// How many bytes of activations are kept.
+    public var activationBytes: Int64
+    /// The largest body that an event intake takes, in bytes.
+    public var maximumBody: Int
+    /// How long a graceful stop may take, in milliseconds.
+    public var stopDeadline: Int64
+
+    public init(
+        data: String, host: String = "127.0.0.1", port: Int = 8642, launcher: String? = nil, python: String = "python3",
+        workers: Int = 32, idleGrace: Int64 = 60_000, activationAge: Int64 = 7 * 86_400_000,
+        activationBytes: Int64 = 4 << 30, maximumBody: Int = 16 << 20, stopDeadline: Int64 = 10_000
+    ) {
+        self.data = data
+        self.host = host
+        self.port = port
+        self.launcher = launcher
+        self.python = python
+        self.workers = workers
+        self.idleGrace = idleGrace
+        self.activationAge = activationAge
+        self.activationBytes = activationBytes
+        self.maximumBody = maximumBody
+        self.stopDeadline = stopDeadline
+    }
+}
+
+/// Why a server cannot start, as a sentence for the operator.
+public struct StartError: Error, Sendable, CustomStringConvertible {
+    public let description: String
+
+    public init(_ description: String) {
+        self.description = description
+    }
+}

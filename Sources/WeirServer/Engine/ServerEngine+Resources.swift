@@ -1,0 +1,157 @@
+import Channels
+import CloudEvents
+import Delivery
+import EventSources
+import Foundation
+import Functions
+import Manifest
+import Persistence
+import WeirHTTP
+
+extension ServerEngine {
+    func resources(
+        _ kind: WeirHTTP.ResourceKind, namespace: String, page: PageRequest
+    ) async throws(Problem) -> Page<Resource> {
+        do {
+            let found = try await parts.registry.list(
+                kind.stored, namespace: namespace, limit: page.limit, cursor: page.cursor)
+            var items: [Resource] = []
+            for document in found.resources { items.append(await shown(document)) }
+            return Page(items: items, next: found.next)
+        } catch {
+            throw Problem(error)
+        }
+    }
+
+    func resource(
+        _ kind: WeirHTTP.ResourceKind, namespace: String, name: String
+    ) async throws(Problem) -> Resource? {
+        guard let document = try stored(kind, namespace, name) else { return nil }
+        return await shown(document)
+    }
+
+    func put(_ request: PutRequest) async throws(Problem) -> PutOutcome {
+        let current = try stored(request.kind, request.namespace, request.name)
+        try request.precondition.check(current?.generation)
+        if let fault = ResourceName.problem(request.name, kind: request.kind) {
+            throw Problem(DocumentError(path: "name", message: fault))
+        }
+        if request.kind == .functions { return try await putFunction(request, current) }
+        let document: JSONValue
+        do {
+            document = try normalised(request)
+        } catch {
+            throw Problem(error)
+        }
+        try await parts.check(request.kind, document, name: request.name, current: current)
+        let changes = difference(current?.document, document)
+        if request.dryRun {
+            let verdict: PutOutcome.Verdict = current == nil ? .created : changes.isEmpty ? .unchanged : .updated
+            let resource = Resource(
+                name: request.name, generation: current?.generation ?? 0,
+                document: ["name": .string(request.name), "namespace": .string(request.namespace), "spec": document])
+            return PutOutcome(verdict: verdict, resource: resource, changes: changes)
+        }
+        do {
+            let key = ResourceKey(request.kind.stored, request.namespace, request.name)
+            let change = try await parts.registry.apply(
+                RegistryCommand(
+                    time: ServerEngine.now, uid: UUID().uuidString.lowercased(),
+                    change: .put(key, document: document, expectedGeneration: expected(request, current))))
+            await parts.reconciler.reconcile(key)
+            return PutOutcome(verdict: verdict(change), resource: await shown(change.resource), changes: changes)
+        } catch {
+            throw Problem(error)
+        }
+    }
+
+    func delete(
+        _ kind: WeirHTTP.ResourceKind, namespace: String, name: String, precondition: Precondition, dryRun: Bool,
+        caller: Caller
+    ) async throws(Problem) -> Bool {
+        guard let current = try stored(kind, namespace, name) else { return false }
+        try precondition.check(current.generation)
+        try parts.checkUnused(kind, namespace: namespace, name: name)
+        if dryRun { return true }
+        do {
+            let key = ResourceKey(kind.stored, namespace, name)
+            _ = try await parts.registry.apply(
+                RegistryCommand(
+                    time: ServerEngine.now, uid: UUID().uuidString.lowercased(),
+                    change: .delete(key, expectedGeneration: current.generation)))
+            await parts.reconciler.reconcile(key)
+            return true
+        } catch where error.code == .notFound {
+            return false
+        } catch {
+            throw Problem(error)
+        }
+    }
+
+    /// The registry's word of a resource; `nil` when there is none.
+    func stored(
+        _ kind: WeirHTTP.ResourceKind, _ namespace: String, _ name: String
+    ) throws(Problem) -> ResourceDocument? {
+        do {
+            return try parts.registry.resource(ResourceKey(kind.stored, namespace, name))
+        } catch {
+            throw Problem(error)
+        }
+    }
+
+    /// The document in the form in which it is kept: checked, defaults filled in.
+    private func normalised(_ request: PutRequest) throws(DocumentError) -> JSONValue {
+        var reader = try DocumentReader(.object(request.document))
+        let document: JSONValue
+        switch request.kind {
+        case .channels: document = try ChannelSpec(&reader).document
+        case .sources: document = try SourceSpec(&reader).document
+        case .subscriptions: document = try SubscriptionSpec(&reader).document
+        case .functions: document = .null
+        }
+        try reader.finish()
+        return document
+    }
+
+    func difference(_ old: JSONValue?, _ new: JSONValue) -> [PutOutcome.Change] {
+        guard let old else { return [] }
+        return DocumentDiff(from: old, to: new).changes.map {
+            PutOutcome.Change(path: $0.path, before: $0.old, after: $0.new)
+        }
+    }
+
+    private func expected(_ request: PutRequest, _ current: ResourceDocument?) -> Int64? {
+        if case .none = request.precondition { nil } else { current?.generation ?? 0 }
+    }
+
+    func verdict(_ change: RegistryChange) -> PutOutcome.Verdict {
+        switch change {
+        case .created: .created
+        case .updated, .deleted: .updated
+        case .unchanged: .unchanged
+        }
+    }
+
+    /// A resource as it is shown: what was declared and how it is.
+    func shown(_ resource: ResourceDocument) async -> Resource {
+        var document: JSONObject = [
+            "kind": .string(resource.kind.rawValue), "namespace": .string(resource.namespace),
+            "name": .string(resource.name), "generation": .integer(resource.generation), "uid": .string(resource.uid),
+            "created": .integer(resource.created), "updated": .integer(resource.updated), "spec": resource.document,
+        ]
+        document["status"] = await parts.status(of: resource)
+        return Resource(name: resource.name, generation: resource.generation, document: document)
+    }
+}
+
+extension WeirHTTP.ResourceKind {
+    /// The registry's word for the kind.
+    var stored: Persistence.ResourceKind {
+        switch self {
+        case .channels: .channel
+        case .sources: .source
+        case .subscriptions: .subscription
+        case .functions: .function
+        }
+    }
+}

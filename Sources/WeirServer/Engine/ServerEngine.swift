@@ -1,0 +1,55 @@
+import Channels
+import CloudEvents
+import Delivery
+import EventSources
+import Foundation
+import Functions
+import Invocation
+import Logging
+import Manifest
+import Persistence
+import WeirHTTP
+
+/// The server behind the HTTP face: each call is handed to the part that it concerns.
+///
+/// The files beside this one hold one topic each. Nothing here decides anything that a part could decide by itself.
+final class ServerEngine: Engine {
+    let parts: Parts
+    let versionText: String
+    let started: Date
+    let replayBook: ReplayBook
+
+    init(_ parts: Parts, version: String) {
+        self.parts = parts
+        versionText = version
+        started = Date()
+        replayBook = ReplayBook()
+    }
+
+    static var now: Int64 { Int64(Date().timeIntervalSince1970 * 1000) }
+}
+
+extension Problem {
+    /// A registry or state store that could not do what was asked.
+    init(_ error: PersistenceError) {
+        switch error.code {
+        case .conflict: self = .conflict(error.message)
+        case .notFound: self = Problem(.notFound, "not-found", error.message)
+        case .diskFull: self = Problem(.insufficientStorage, "disk-full", error.message)
+        case .closed: self = .unavailable(error.message)
+        case .ioFailure, .corrupt: self = .internalError(error.message)
+        default: self = Problem(.badRequest, "invalid", error.message)
+        }
+    }
+
+    /// A channel that could not do what was asked.
+    init(_ error: ChannelError) {
+        switch error.code {
+        case .diskFull: self = Problem(.insufficientStorage, "disk-full", error.message)
+        case .recordTooLarge: self = Problem(.contentTooLarge, "too-large", error.message)
+        case .closed: self = .unavailable(error.message)
+        case .outOfRange: self = Problem(.badRequest, "out-of-range", error.message)
+        case .ioFailure, .format: self = .internalError(error.message)
+        }
+    }
+}

@@ -1,0 +1,54 @@
+import ArgumentParser
+import Foundation
+import Logging
+import Manifest
+import WeirServer
+
+/// `weir serve`: the server. Nothing has to be configured.
+struct Serve: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Start the server.",
+        discussion: """
+            Needs no configuration: everything is embedded, it listens on loopback only, and makes an admin key on \
+            the first start in a file that only its owner can read. SIGTERM and SIGINT stop it, drained.
+            """)
+    @Option(help: ArgumentHelp("The folder that holds everything.", valueName: "folder")) var data: String?
+    @Option(help: ArgumentHelp("The address to listen on.", valueName: "address")) var host = "127.0.0.1"
+    @Option(help: ArgumentHelp("The port; 0 takes a free one.", valueName: "port")) var port = 8642
+    @Option(help: ArgumentHelp("The Python that runs Python functions.", valueName: "program")) var python = "python3"
+    @Option(help: ArgumentHelp("The launcher of workers.", discussion: "Default: beside this program.", valueName: "program"))
+    var launcher: String?
+    @Option(help: "How many function workers may live at the same time.") var workers = 32
+    @Option(help: ArgumentHelp("How long an idle worker is kept.", valueName: "time")) var idleGrace = "60s"
+    @Option(help: ArgumentHelp("How long activations are kept.", valueName: "time")) var keepActivations = "7d"
+    @Option(help: ArgumentHelp("The largest body that is taken.", valueName: "size")) var maximumBody = "16MiB"
+    @Option(help: "What is logged: trace, debug, info, notice, warning, error.") var logLevel = "info"
+
+    func run() async throws {
+        guard let level = Logger.Level(rawValue: logLevel) else {
+            throw ValidationError("\"\(logLevel)\" is no log level")
+        }
+        guard let grace = Quantity.milliseconds(idleGrace) else { throw ValidationError("\"\(idleGrace)\" is no length of time") }
+        guard let age = Quantity.milliseconds(keepActivations) else {
+            throw ValidationError("\"\(keepActivations)\" is no length of time")
+        }
+        guard let body = Quantity.bytes(maximumBody), body > 0, body <= 1 << 30 else {
+            throw ValidationError("\"\(maximumBody)\" is no size up to 1GiB")
+        }
+        LoggingSystem.bootstrap { LogHandler(label: $0) }
+        var logger = Logger(label: "weir")
+        logger.logLevel = level
+        var configuration = ServerConfiguration(data: data ?? DataFolder.standard, host: host, port: port)
+        configuration.python = python
+        configuration.launcher = launcher
+        configuration.workers = workers
+        configuration.idleGrace = grace
+        configuration.activationAge = age
+        configuration.maximumBody = Int(body)
+        do {
+            try await Server(configuration, version: WeirVersion.text, logger: logger).run()
+        } catch let error as StartError {
+            throw CommandFailure(.failure, error.description)
+        }
+    }
+}
