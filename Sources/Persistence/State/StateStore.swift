@@ -24,7 +24,7 @@ public struct StateEntry: Sendable, Hashable {
 /// Why the store could not do what was asked.
 public struct PersistenceError: Error, Sendable, Hashable, CustomStringConvertible {
     public enum Code: String, Sendable, Hashable {
-        case diskFull, ioFailure, corrupt, conflict, notFound, closed
+        case diskFull, ioFailure, corrupt, conflict, notFound, invalid, closed
     }
 
     public let code: Code

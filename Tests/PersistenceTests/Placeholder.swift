@@ -1,5 +1,0 @@
-import Testing
-
-@Suite struct PersistencePlaceholder {
-    @Test func builds() {}
-}
