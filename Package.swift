@@ -67,7 +67,7 @@ let package = Package(
         library("Manifest", ["CloudEvents", yams]),
         library("Persistence", ["CloudEvents", grdb, log]),
         library("Identity", ["CloudEvents", "Persistence", crypto]),
-        library("Channels", ["CloudEvents", "CLinux", log]),
+        library("Channels", ["CloudEvents", "Manifest", "CLinux", log]),
         library("StorageEvents", ["CloudEvents"]),
         library(
             "EventSources",
@@ -115,7 +115,7 @@ let package = Package(
         tests("ManifestTests", ["Manifest", "CloudEvents"]),
         tests("PersistenceTests", ["Persistence", "CloudEvents", grdb]),
         tests("IdentityTests", ["Identity", "Persistence", "CloudEvents"]),
-        tests("ChannelsTests", ["Channels", "CloudEvents", "CLinux"]),
+        tests("ChannelsTests", ["Channels", "CloudEvents", "Manifest", "CLinux", log]),
         tests("StorageEventsTests", ["StorageEvents", "CloudEvents"]),
         tests("EventSourcesTests", ["Persistence", "EventSources", "StorageEvents", "Channels", "CloudEvents", "Manifest"]),
         tests("FunctionsTests", ["Functions", "Persistence", "CloudEvents", "Manifest"]),
