@@ -1,0 +1,173 @@
+/// Writes into a buffer of fixed size and remembers when it was too small.
+///
+/// One record is written without a capacity question a byte; when `overflowed` is set afterwards the owner makes the
+/// buffer larger and writes the record again. Nothing is ever written beyond the end.
+struct ByteSink {
+    private let base: UnsafeMutableRawPointer
+    private let capacity: Int
+    private(set) var count = 0
+    private(set) var overflowed = false
+
+    init(_ buffer: UnsafeMutableRawBufferPointer) {
+        // An array's buffer has an address whenever it has a capacity; a capacity of 0 never touches the base.
+        base = buffer.baseAddress ?? UnsafeMutableRawPointer(bitPattern: 1).unsafelyUnwrapped
+        capacity = buffer.baseAddress == nil ? 0 : buffer.count
+    }
+
+    @inline(__always)
+    private mutating func room(_ length: Int) -> Bool {
+        if count &+ length <= capacity { return true }
+        overflowed = true
+        return false
+    }
+
+    @inline(__always)
+    mutating func put(_ byte: UInt8) {
+        guard room(1) else { return }
+        base.storeBytes(of: byte, toByteOffset: count, as: UInt8.self)
+        count &+= 1
+    }
+
+    @inline(__always)
+    mutating func put(_ run: Run) {
+        guard room(run.count), let source = run.baseAddress else { return }
+        (base + count).copyMemory(from: source, byteCount: run.count)
+        count &+= run.count
+    }
+
+    @inline(__always)
+    mutating func put(_ text: StaticString) {
+        put(Run(start: text.utf8Start, count: text.utf8CodeUnitCount))
+    }
+
+    mutating func put(_ text: String) {
+        var text = text
+        text.withUTF8 { put(Run($0)) }
+    }
+
+    @inline(__always)
+    mutating func put32(_ value: UInt32) {
+        guard room(4) else { return }
+        base.storeBytes(of: value.littleEndian, toByteOffset: count, as: UInt32.self)
+        count &+= 4
+    }
+
+    /// Overwrites four bytes written before.
+    @inline(__always)
+    mutating func patch32(_ value: UInt32, at offset: Int) {
+        guard offset &+ 4 <= count else { return }
+        base.storeBytes(of: value.littleEndian, toByteOffset: offset, as: UInt32.self)
+    }
+
+    @inline(__always)
+    mutating func patch(_ byte: UInt8, at offset: Int) {
+        guard offset < count else { return }
+        base.storeBytes(of: byte, toByteOffset: offset, as: UInt8.self)
+    }
+
+    /// Drops what was written after `length`.
+    mutating func truncate(to length: Int) { count = min(count, length) }
+
+    /// Decimal digits of a number.
+    @inline(__always)
+    mutating func put(decimal value: Int64) {
+        guard room(20) else { return }
+        var rest = value.magnitude
+        if value < 0 { put(0x2D as UInt8) }
+        var digits = 1
+        var bound: UInt64 = 10
+        while rest >= bound {
+            digits &+= 1
+            if digits == 20 { break }
+            bound &*= 10
+        }
+        var index = count &+ digits
+        count = index
+        repeat {
+            index &-= 1
+            base.storeBytes(of: UInt8(truncatingIfNeeded: rest % 10) &+ 48, toByteOffset: index, as: UInt8.self)
+            rest /= 10
+        } while rest > 0
+    }
+
+    /// Two decimal digits.
+    @inline(__always)
+    mutating func put(two value: Int) {
+        put(UInt8(truncatingIfNeeded: value / 10 % 10) &+ 48)
+        put(UInt8(truncatingIfNeeded: value % 10) &+ 48)
+    }
+
+    /// Sixteen hexadecimal digits.
+    @inline(__always)
+    mutating func put(hex value: UInt64) {
+        guard room(16) else { return }
+        // Spreads nibbles to bytes, then adds '0' or 'a' - 10: the digits of eight nibbles at once.
+        for half in [value >> 32, value & 0xFFFF_FFFF] {
+            var x = half
+            x = (x | x << 16) & 0x0000_FFFF_0000_FFFF
+            x = (x | x << 8) & 0x00FF_00FF_00FF_00FF
+            x = (x | x << 4) & 0x0F0F_0F0F_0F0F_0F0F
+            let letters = ((x &+ 0x0606_0606_0606_0606) >> 4) & 0x0101_0101_0101_0101
+            let digits = x &+ 0x3030_3030_3030_3030 &+ letters &* 39
+            base.storeBytes(of: digits.bigEndian, toByteOffset: count, as: UInt64.self)
+            count &+= 8
+        }
+    }
+
+    /// A run of valid UTF-8 as the inside of a JSON string: `"`, `\` and control characters are escaped.
+    @inline(__always)
+    mutating func put(escaped run: Run) {
+        let ones: UInt64 = 0x0101_0101_0101_0101
+        let highs: UInt64 = 0x8080_8080_8080_8080
+        var start = 0
+        var index = 0
+        while index < run.count {
+            if index &+ 8 <= run.count {
+                let x = run.word(index)
+                let quote = x ^ (ones &* 0x22)
+                let slash = x ^ (ones &* 0x5C)
+                let hit =
+                    ((quote &- ones) & ~quote) | ((slash &- ones) & ~slash) | ((x &- (ones &* 0x20)) & ~x)
+                if hit & highs == 0 {
+                    index &+= 8
+                    continue
+                }
+                // The lowest hit is a true one; those above it may come from a borrow, so only it is used.
+                index &+= (hit & highs).trailingZeroBitCount >> 3
+            }
+            let byte = run[index]
+            if byte < 0x20 || byte == 0x22 || byte == 0x5C {
+                put(run.run(start, index))
+                putEscape(byte)
+                start = index &+ 1
+            }
+            index &+= 1
+        }
+        put(run.run(start, run.count))
+    }
+
+    @inline(never)
+    private mutating func putEscape(_ byte: UInt8) {
+        put(0x5C as UInt8)
+        switch byte {
+        case 0x22, 0x5C: put(byte)
+        case 0x08: put(0x62 as UInt8)
+        case 0x0C: put(0x66 as UInt8)
+        case 0x0A: put(0x6E as UInt8)
+        case 0x0D: put(0x72 as UInt8)
+        case 0x09: put(0x74 as UInt8)
+        default:
+            put("u00")
+            put(hexDigit(byte >> 4))
+            put(hexDigit(byte & 15))
+        }
+    }
+
+    /// A run as a quoted JSON string.
+    @inline(__always)
+    mutating func put(quoted run: Run) {
+        put(0x22 as UInt8)
+        put(escaped: run)
+        put(0x22 as UInt8)
+    }
+}

@@ -1,5 +1,0 @@
-import Testing
-
-@Suite struct StorageEventsPlaceholder {
-    @Test func builds() {}
-}
