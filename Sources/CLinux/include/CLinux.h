@@ -1,5 +1,5 @@
 #pragma once
 
-#include "inotify.h"
 #include "checksums.h"
 #include "files.h"
+#include "inotify.h"
