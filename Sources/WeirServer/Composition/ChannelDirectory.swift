@@ -1,0 +1,38 @@
+import Channels
+import Synchronization
+
+/// The open channels by namespace and name.
+final class ChannelDirectory: Sendable {
+    private let store: EmbeddedLogStore
+    private let open = Mutex<[Key: EmbeddedChannel]>([:])
+
+    struct Key: Hashable, Sendable {
+        let namespace: String
+        let name: String
+    }
+
+    init(_ store: EmbeddedLogStore) {
+        self.store = store
+    }
+
+    /// The channel, when it is open.
+    func channel(namespace: String, name: String) -> EmbeddedChannel? {
+        open.withLock { $0[Key(namespace: namespace, name: name)] }
+    }
+
+    var all: [(key: Key, channel: EmbeddedChannel)] {
+        open.withLock { $0.map { ($0.key, $0.value) } }
+    }
+
+    /// Opens a channel or gives it new settings; making it when absent.
+    func ensure(namespace: String, name: String, _ spec: ChannelSpec) async throws(ChannelError) {
+        let channel = try await store.open("\(namespace)/\(name)", spec)
+        open.withLock { $0[Key(namespace: namespace, name: name)] = channel }
+    }
+
+    /// Closes a channel and removes its events.
+    func remove(namespace: String, name: String) async throws(ChannelError) {
+        open.withLock { $0[Key(namespace: namespace, name: name)] = nil }
+        try await store.delete("\(namespace)/\(name)")
+    }
+}

@@ -1,0 +1,100 @@
+import CloudEvents
+import Functions
+import Invocation
+import Manifest
+import Persistence
+import WeirHTTP
+
+extension ServerEngine {
+    /// A function's put: its code comes along or stays as it is, and each change is a new version.
+    func putFunction(_ request: PutRequest, _ current: ResourceDocument?) async throws(Problem) -> PutOutcome {
+        var spec = request.document
+        var code = request.code?.bytes ?? []
+        var filename = request.code?.filename ?? ""
+        if request.code == nil, spec["code"] == nil {
+            (code, filename) = try parts.currentCode(request.namespace, request.name, current)
+        }
+        spec["file"] = filename.isEmpty ? spec["file"] : nil
+        let upload = FunctionUpload(spec: .object(spec), code: code, filename: filename)
+        do {
+            if request.dryRun {
+                let (document, digest) = try await parts.functions.preview(
+                    namespace: request.namespace, name: request.name, upload)
+                var changes = difference(current?.document, document)
+                if let current, current.version != digest {
+                    changes.append(
+                        .init(
+                            path: "version", before: current.version.map { .string($0) }, after: .string(digest)))
+                }
+                let verdict: PutOutcome.Verdict = current == nil ? .created : changes.isEmpty ? .unchanged : .updated
+                return PutOutcome(
+                    verdict: verdict,
+                    resource: Resource(
+                        name: request.name, generation: current?.generation ?? 0,
+                        document: [
+                            "name": .string(request.name), "namespace": .string(request.namespace), "spec": document,
+                        ]), changes: changes)
+            }
+            let put = try await parts.functions.put(
+                namespace: request.namespace, name: request.name, upload,
+                expectedGeneration: expected(request, current))
+            var changes = difference(current?.document, put.change.resource.document)
+            if let current, current.version != put.change.resource.version {
+                changes.append(
+                    .init(
+                        path: "version", before: current.version.map { .string($0) },
+                        after: put.change.resource.version.map { .string($0) }))
+            }
+            return PutOutcome(
+                verdict: verdict(put.change), resource: await shown(put.change.resource), changes: changes)
+        } catch {
+            throw Problem(error)
+        }
+    }
+
+    func functionVersions(namespace: String, name: String) async throws(Problem) -> [JSONValue]? {
+        guard let current = try stored(.functions, namespace, name) else { return nil }
+        do {
+            return try await parts.functions.versions(namespace: namespace, name: name).map { version in
+                .object([
+                    "version": .string(version.digest), "code": .string(version.content),
+                    "number": .integer(version.number), "created": .integer(version.created),
+                    "current": .bool(version.digest == current.version), "document": version.document,
+                ])
+            }
+        } catch {
+            throw Problem(error)
+        }
+    }
+
+    func invoke(
+        _ function: FunctionReference, call: FunctionCall, blocking: Bool, caller: Caller
+    ) async throws(Problem) -> InvocationOutcome {
+        guard
+            parts.functions.version(
+                namespace: function.namespace, name: function.name, digest: function.version) != nil
+        else { throw Problem.notFound("function", function.name) }
+        if blocking { return .finished(await parts.invoker.invoke(function, call: call)) }
+        return .accepted(id: parts.invoker.start(function, call: call))
+    }
+
+    func activations(_ query: ActivationQuery) async throws(Problem) -> Page<Activation> {
+        try await parts.activations.page(query)
+    }
+
+    func activation(id: String, namespace: String) async throws(Problem) -> Activation? {
+        try await parts.activations.find(id, namespace: namespace)
+    }
+}
+
+extension Problem {
+    /// A function that could not be made or changed.
+    init(_ error: FunctionError) {
+        switch error.code {
+        case .conflict: self = .conflict(error.message)
+        case .notFound: self = Problem(.notFound, "not-found", error.message)
+        case .storage: self = .internalError(error.message)
+        default: self = Problem(.unprocessableContent, "invalid-function", error.message)
+        }
+    }
+}
