@@ -53,7 +53,6 @@ extension HTTPBinding {
         } catch {
             throw CloudEventError(.invalidValue, name, "the header ce-\(name) \(error.reason)")
         }
-        let repeated = CloudEventError(.duplicateAttribute, name, "the header ce-\(name) stands twice")
         if let attribute = nameBytes.withUnsafeBytes({ StandardAttribute($0) }) {
             guard attribute != .datacontenttype else {
                 throw CloudEventError(
@@ -61,13 +60,13 @@ extension HTTPBinding {
                     "the header ce-datacontenttype must not be sent: the media type of the data is "
                         + "the header content-type")
             }
-            guard standard[attribute.rawValue] == nil else { throw repeated }
+            guard standard[attribute.rawValue] == nil else { throw repeated(name) }
             try check(attribute, bytes)
             standard[attribute.rawValue] = bytes
             return
         }
         if let fault = nameBytes.withUnsafeBytes({ AttributeRules.fault(inName: $0) }) { throw fault }
-        guard !extensions.contains(where: { $0.name == nameBytes }) else { throw repeated }
+        guard !extensions.contains(where: { $0.name == nameBytes }) else { throw repeated(name) }
         guard extensions.count + StandardAttribute.allCases.count < AttributeRules.maximumCount else {
             throw CloudEventError(
                 .tooManyAttributes, nil, "an event may have at most \(AttributeRules.maximumCount) attributes")
@@ -77,6 +76,10 @@ extension HTTPBinding {
         }
         if let fault { throw fault }
         extensions.append((nameBytes, bytes))
+    }
+
+    private static func repeated(_ name: String) -> CloudEventError {
+        CloudEventError(.duplicateAttribute, name, "the header ce-\(name) stands twice")
     }
 
     private static func check(_ attribute: StandardAttribute, _ value: [UInt8]) throws(CloudEventError) {
