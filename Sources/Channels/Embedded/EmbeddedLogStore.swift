@@ -41,7 +41,7 @@ package final class EmbeddedLogStore: Sendable {
         directory: String, options: Options = Options(), fileSystem: any LogFileSystem = DiskFileSystem(),
         clock: @escaping @Sendable () -> Int64 = { WallClock.milliseconds }, log: Logger
     ) throws(ChannelError) {
-        let path = "\(directory)/lock"
+        let path = "\(directory)/.lock"
         do throws(SystemError) {
             try fileSystem.createDirectory(directory)
             state = Mutex(State(lock: try fileSystem.lock(path)))
@@ -65,7 +65,7 @@ package final class EmbeddedLogStore: Sendable {
     /// The channels that are on disk, open or not, sorted; blocks, for moments.
     package func names() throws(ChannelError) -> [String] {
         try onDisk("listing \(directory)") { () throws(SystemError) -> [String] in
-            try fileSystem.list(directory).filter { $0 != "lock" }.compactMap { FolderName.decode($0) }.sorted()
+            try fileSystem.list(directory).compactMap { FolderName.decode($0) }.sorted()
         }
     }
 
@@ -80,14 +80,14 @@ package final class EmbeddedLogStore: Sendable {
             return task
         }
         guard let opening else { throw ChannelError(.closed, "the channels in \(directory) are being closed") }
-        do throws(ChannelError) {
-            let channel = try await opening.value.get()
+        switch await opening.value {
+        case .success(let channel):
             try await channel.apply(spec)
             return channel
-        } catch {
+        case .failure(let error):
             // So that the next attempt opens it anew.
             state.withLock { state in
-                if error.code != .conflict, state.channels[name] == opening { state.channels[name] = nil }
+                if state.channels[name] == opening { state.channels[name] = nil }
             }
             throw error
         }

@@ -73,6 +73,7 @@ extension Partition {
             throw failure
         }
         if writer.firstAppended == nil { writer.firstAppended = appended }
+        writer.records += batch.records.count
         for identity in batch.identities { writer.identities.add(identity, appended: appended) }
         if writer.identities.wantsFlush { writer.identities.flush(environment.fileSystem, environment.files) }
         publish(batch, base: base, from: next, at: position, appended: appended)
@@ -146,19 +147,22 @@ extension Partition {
             state.position = SegmentHeader.length
         }
         writer.firstAppended = nil
+        writer.records = 0
         writer.identities = IdentityFile.Writer(
             path: self.path(next, Segment.identitySuffix), base: next, key: environment.key)
+        // The file's name, once there, tells of a segment that has gone missing.
+        if environment.keepsIdentities { writer.identities.flush(environment.fileSystem, environment.files) }
     }
 
     /// Writes what stands beside a sealed segment. A failure costs a scan at the next start, nothing else.
     private func seal(_ writer: inout Writer, next: UInt64) {
-        if environment.keepsIdentities { writer.identities.seal(environment.fileSystem, environment.files) }
+        if writer.hasAllIdentities { writer.identities.seal(environment.fileSystem, environment.files) }
         let (summary, entries) = state.withLock { state in
             let last = state.segments.count - 1
             let summary = SegmentSummary(
                 base: state.segments[last].base, end: next, size: state.position,
                 firstAppended: writer.firstAppended ?? state.lastAppended, lastAppended: state.lastAppended,
-                entries: state.index.entries.count, identities: writer.identities.count)
+                entries: state.index.entries.count, identities: writer.records)
             state.segments[last].summary = summary
             return (summary, state.index.entries)
         }
