@@ -4,7 +4,9 @@ import Testing
 
 @Suite struct PartitionerTests {
     private func key(_ event: EventRecord) -> String? {
-        event.withView { view in Partitioner.key(of: view).map { String(decoding: $0, as: UTF8.self) } }
+        event.withView { view in
+            Partitioner.key(of: RoutingAttributes(view)).map { String(decoding: $0, as: UTF8.self) }
+        }
     }
 
     @Test func `the key is the attribute, else the directory, else the source`() {
@@ -25,7 +27,9 @@ import Testing
     @Test func `keys spread over partitions`() {
         var counts = [Int](repeating: 0, count: 7)
         for number in 0..<7_000 {
-            event("1", subject: "/d/\(number)/f").withView { counts[Partitioner.partition(of: $0, among: 7)] += 1 }
+            event("1", subject: "/d/\(number)/f").withView {
+                counts[Partitioner.partition(of: RoutingAttributes($0), among: 7)] += 1
+            }
         }
         #expect(counts.allSatisfy { (850...1_150).contains($0) })
     }

@@ -29,6 +29,7 @@ package final class EmbeddedLogStore: Sendable {
     private let options: Options
     private let fileSystem: any LogFileSystem
     private let files: OpenFiles
+    private let scratch = ScratchBuffers()
     private let threads: LogThreads
     private let clock: @Sendable () -> Int64
     private let log: Logger
@@ -102,7 +103,7 @@ package final class EmbeddedLogStore: Sendable {
             let meta = try ChannelFolder.meta(path, partitions: spec.partitions, fileSystem, report: report)
             try onDisk("making \(path)") { () throws(SystemError) in try fileSystem.syncDirectory(directory) }
             let environment = PartitionEnvironment(
-                fileSystem: fileSystem, files: files, key: meta.key, salt: meta.salt,
+                fileSystem: fileSystem, files: files, scratch: scratch, key: meta.key, salt: meta.salt,
                 keepsIdentities: spec.duplicateWindow > 0, largestRecord: options.largestRecord, report: report)
             let folder = ChannelFolder(name: name, directory: path, environment: environment, now: clock())
             let partitions = try folder.grow([], from: meta.partitions, to: spec.partitions)

@@ -48,10 +48,11 @@ extension Partition {
         }
         let path = path(base)
         let buffer = encode(batch, from: next, appended: appended)
+        defer { environment.scratch.giveBack(buffer) }
         do throws(SystemError) {
             let file = try environment.files.file(path)
             do throws(SystemError) {
-                try file.writeAll(buffer, at: position)
+                try file.writeAll(buffer, count: batch.bytes, at: position)
             } catch {
                 try file.truncate(to: position)
                 throw error
@@ -87,18 +88,21 @@ extension Partition {
         )
     }
 
+    /// The batch's bytes, at the start of a scratch buffer.
     private func encode(_ batch: PartitionBatch, from first: UInt64, appended: Int64) -> [UInt8] {
         let salt = environment.salt
-        return [UInt8](unsafeUninitializedCapacity: batch.bytes) { buffer, count in
-            let target = UnsafeMutableRawBufferPointer(buffer)
+        var buffer = environment.scratch.take(batch.bytes)
+        buffer.withUnsafeMutableBytes { target in
+            var position = 0
             var offset = first
             for record in batch.records {
-                count += record.bytes.withUnsafeBytes {
-                    RecordFrame.write($0, offset: offset, appended: appended, salt: salt, into: target, at: count)
+                position += record.bytes.withUnsafeBytes {
+                    RecordFrame.write($0, offset: offset, appended: appended, salt: salt, into: target, at: position)
                 }
                 offset += 1
             }
         }
+        return buffer
     }
 
     /// Lets readers see what is now on disk.
