@@ -1,4 +1,4 @@
-package import CloudEvents
+import CloudEvents
 
 /// Which partition an event belongs to: events of one key stay in order.
 ///
@@ -6,17 +6,17 @@ package import CloudEvents
 /// final mix and will stay what it is, because a key must find its partition again after a restart.
 package enum Partitioner {
     /// The key's bytes; they lie within the event's.
-    package static func key(of event: EventView) -> UnsafeRawBufferPointer? {
-        if let key = event.attribute("partitionkey"), !key.isEmpty { return key }
-        if let subject = event.attribute("subject") {
+    package static func key(of event: RoutingAttributes) -> UnsafeRawBufferPointer? {
+        if let key = event.partitionKey, !key.isEmpty { return key }
+        if let subject = event.subject {
             // "/a" lies in "/", "a" has no directory: then the whole subject is the key.
             guard let slash = subject.lastIndex(of: 0x2F) else { return subject }
             return UnsafeRawBufferPointer(rebasing: subject[..<max(slash, 1)])
         }
-        return event.attribute("source")
+        return event.source
     }
 
-    package static func partition(of event: EventView, among count: Int) -> Int {
+    package static func partition(of event: RoutingAttributes, among count: Int) -> Int {
         guard count > 1, let key = key(of: event) else { return 0 }
         return Int(hash(key) % UInt64(count))
     }

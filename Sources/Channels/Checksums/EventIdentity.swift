@@ -39,8 +39,11 @@ package struct IdentityKey: Sendable, Hashable {
 
     /// The identity of an event, from its `source` and `id`.
     package func identity(of event: EventView) -> EventIdentity {
-        let source = event.attribute("source")
-        let id = event.attribute("id")
+        identity(of: RoutingAttributes(event))
+    }
+
+    package func identity(of attributes: RoutingAttributes) -> EventIdentity {
+        let (source, id) = (attributes.source, attributes.id)
         var low: UInt64 = 0
         var high: UInt64 = 0
         weir_siphash128_pair(

@@ -17,8 +17,10 @@ struct CommitPlan: Sendable {
     init(_ requests: [AppendRequest], window: inout DuplicateWindow) {
         self.requests = requests
         var batchOf: [Int: Int] = [:]
-        /// Places in the window that this commit took, and for which batch.
-        var taken: [Int: Int] = [:]
+        // Places are taken one after the other, around the ring: the n-th new identity of this commit has the n-th
+        // place behind the first.
+        let firstPlace = window.nextPlace
+        var batchOfNew: [Int] = []
         for request in requests {
             var slots: [Slot] = []
             slots.reserveCapacity(request.events.count)
@@ -34,10 +36,15 @@ struct CommitPlan: Sendable {
                 if let identity = route.identity, window.capacity > 0 {
                     let (place, isNew) = window.insert(identity)
                     if !isNew {
-                        slots.append(.duplicate(ofBatch: taken[place]))
+                        var number = (place - firstPlace + window.capacity) % window.capacity
+                        // A commit larger than the window has gone around: the last to take the place is meant.
+                        if number < batchOfNew.count {
+                            number += (batchOfNew.count - 1 - number) / window.capacity * window.capacity
+                        }
+                        slots.append(.duplicate(ofBatch: number < batchOfNew.count ? batchOfNew[number] : nil))
                         continue
                     }
-                    taken[place] = batch
+                    batchOfNew.append(batch)
                 }
                 slots.append(.stored(batch: batch, record: batches[batch].batch.records.count))
                 batches[batch].batch.add(event, route.identity)

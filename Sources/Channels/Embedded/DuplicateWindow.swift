@@ -21,6 +21,9 @@ package struct DuplicateWindow: Sendable {
 
     package var count: Int { live }
 
+    /// The place that the next new identity takes.
+    package var nextPlace: Int { ring.count < capacity ? ring.count : oldest }
+
     /// What it takes in memory, in bytes.
     package var footprint: Int { ring.capacity * 16 + table.capacity * 4 }
 

@@ -87,10 +87,11 @@ package final class EmbeddedChannel: Channel {
             }
             bytes += size + RecordFrame.headerLength
             event.withView { view in
+                let attributes = RoutingAttributes(view)
                 routes.append(
                     .init(
-                        partition: Partitioner.partition(of: view, among: count),
-                        identity: remembers ? environment.key.identity(of: view) : nil))
+                        partition: Partitioner.partition(of: attributes, among: count),
+                        identity: remembers ? environment.key.identity(of: attributes) : nil))
             }
         }
         guard bytes <= 1 << 30 else {

@@ -29,6 +29,7 @@ package final class EmbeddedLogStore: Sendable {
     private let options: Options
     private let fileSystem: any LogFileSystem
     private let files: OpenFiles
+    private let scratch = ScratchBuffers()
     private let threads: LogThreads
     private let clock: @Sendable () -> Int64
     private let log: Logger
@@ -41,7 +42,7 @@ package final class EmbeddedLogStore: Sendable {
         directory: String, options: Options = Options(), fileSystem: any LogFileSystem = DiskFileSystem(),
         clock: @escaping @Sendable () -> Int64 = { WallClock.milliseconds }, log: Logger
     ) throws(ChannelError) {
-        let path = "\(directory)/lock"
+        let path = "\(directory)/.lock"
         do throws(SystemError) {
             try fileSystem.createDirectory(directory)
             state = Mutex(State(lock: try fileSystem.lock(path)))
@@ -65,7 +66,7 @@ package final class EmbeddedLogStore: Sendable {
     /// The channels that are on disk, open or not, sorted; blocks, for moments.
     package func names() throws(ChannelError) -> [String] {
         try onDisk("listing \(directory)") { () throws(SystemError) -> [String] in
-            try fileSystem.list(directory).filter { $0 != "lock" }.compactMap { FolderName.decode($0) }.sorted()
+            try fileSystem.list(directory).compactMap { FolderName.decode($0) }.sorted()
         }
     }
 
@@ -80,14 +81,14 @@ package final class EmbeddedLogStore: Sendable {
             return task
         }
         guard let opening else { throw ChannelError(.closed, "the channels in \(directory) are being closed") }
-        do throws(ChannelError) {
-            let channel = try await opening.value.get()
+        switch await opening.value {
+        case .success(let channel):
             try await channel.apply(spec)
             return channel
-        } catch {
+        case .failure(let error):
             // So that the next attempt opens it anew.
             state.withLock { state in
-                if error.code != .conflict, state.channels[name] == opening { state.channels[name] = nil }
+                if state.channels[name] == opening { state.channels[name] = nil }
             }
             throw error
         }
@@ -102,7 +103,7 @@ package final class EmbeddedLogStore: Sendable {
             let meta = try ChannelFolder.meta(path, partitions: spec.partitions, fileSystem, report: report)
             try onDisk("making \(path)") { () throws(SystemError) in try fileSystem.syncDirectory(directory) }
             let environment = PartitionEnvironment(
-                fileSystem: fileSystem, files: files, key: meta.key, salt: meta.salt,
+                fileSystem: fileSystem, files: files, scratch: scratch, key: meta.key, salt: meta.salt,
                 keepsIdentities: spec.duplicateWindow > 0, largestRecord: options.largestRecord, report: report)
             let folder = ChannelFolder(name: name, directory: path, environment: environment, now: clock())
             let partitions = try folder.grow([], from: meta.partitions, to: spec.partitions)

@@ -31,7 +31,7 @@ extension Partition {
         guard let summary = segment.summary else {
             let count = writer.withLock { writer -> Int? in
                 writer.identities.flush(environment.fileSystem, environment.files)
-                return writer.identities.isWhole ? writer.identities.count : nil
+                return writer.hasAllIdentities ? writer.records : nil
             }
             if let count {
                 let file = try environment.files.file(path)

@@ -108,8 +108,10 @@ extension Partition {
         _ offset: UInt64, _ snapshot: Snapshot, _ index: Int, _ file: any LogFile
     ) throws(SystemError) -> (position: Int, offset: UInt64)? {
         let base = snapshot.segments[index].base
-        if let position = state.withLock({ $0.cursors.position(of: offset, base: base) }) { return (position, offset) }
         let size = snapshot.size(index)
+        if let position = state.withLock({ $0.cursors.position(of: offset, base: base) }) {
+            return position < size ? (position, offset) : nil
+        }
         let bound = snapshot.end(index)
         var reader = environment.reader(file, end: size, chunk: 2 * IndexBuilder.interval)
         var (position, at) = try start(snapshot, index, &reader) { UInt64($0.offset) <= offset - base }

@@ -48,10 +48,11 @@ extension Partition {
         }
         let path = path(base)
         let buffer = encode(batch, from: next, appended: appended)
+        defer { environment.scratch.giveBack(buffer) }
         do throws(SystemError) {
             let file = try environment.files.file(path)
             do throws(SystemError) {
-                try file.writeAll(buffer, at: position)
+                try file.writeAll(buffer, count: batch.bytes, at: position)
             } catch {
                 try file.truncate(to: position)
                 throw error
@@ -73,6 +74,7 @@ extension Partition {
             throw failure
         }
         if writer.firstAppended == nil { writer.firstAppended = appended }
+        writer.records += batch.records.count
         for identity in batch.identities { writer.identities.add(identity, appended: appended) }
         if writer.identities.wantsFlush { writer.identities.flush(environment.fileSystem, environment.files) }
         publish(batch, base: base, from: next, at: position, appended: appended)
@@ -86,18 +88,21 @@ extension Partition {
         )
     }
 
+    /// The batch's bytes, at the start of a scratch buffer.
     private func encode(_ batch: PartitionBatch, from first: UInt64, appended: Int64) -> [UInt8] {
         let salt = environment.salt
-        return [UInt8](unsafeUninitializedCapacity: batch.bytes) { buffer, count in
-            let target = UnsafeMutableRawBufferPointer(buffer)
+        var buffer = environment.scratch.take(batch.bytes)
+        buffer.withUnsafeMutableBytes { target in
+            var position = 0
             var offset = first
             for record in batch.records {
-                count += record.bytes.withUnsafeBytes {
-                    RecordFrame.write($0, offset: offset, appended: appended, salt: salt, into: target, at: count)
+                position += record.bytes.withUnsafeBytes {
+                    RecordFrame.write($0, offset: offset, appended: appended, salt: salt, into: target, at: position)
                 }
                 offset += 1
             }
         }
+        return buffer
     }
 
     /// Lets readers see what is now on disk.
@@ -146,19 +151,22 @@ extension Partition {
             state.position = SegmentHeader.length
         }
         writer.firstAppended = nil
+        writer.records = 0
         writer.identities = IdentityFile.Writer(
             path: self.path(next, Segment.identitySuffix), base: next, key: environment.key)
+        // The file's name, once there, tells of a segment that has gone missing.
+        if environment.keepsIdentities { writer.identities.flush(environment.fileSystem, environment.files) }
     }
 
     /// Writes what stands beside a sealed segment. A failure costs a scan at the next start, nothing else.
     private func seal(_ writer: inout Writer, next: UInt64) {
-        if environment.keepsIdentities { writer.identities.seal(environment.fileSystem, environment.files) }
+        if writer.hasAllIdentities { writer.identities.seal(environment.fileSystem, environment.files) }
         let (summary, entries) = state.withLock { state in
             let last = state.segments.count - 1
             let summary = SegmentSummary(
                 base: state.segments[last].base, end: next, size: state.position,
                 firstAppended: writer.firstAppended ?? state.lastAppended, lastAppended: state.lastAppended,
-                entries: state.index.entries.count, identities: writer.identities.count)
+                entries: state.index.entries.count, identities: writer.records)
             state.segments[last].summary = summary
             return (summary, state.index.entries)
         }

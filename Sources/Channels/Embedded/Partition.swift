@@ -26,11 +26,16 @@ final class Partition: Sendable {
     }
 
     struct Writer {
+        /// Of the last segment; behind `records` when they were not wanted for a while, and then of no use.
         var identities: IdentityFile.Writer
+        /// Records in the last segment.
+        var records: Int
         /// When the first record of the last segment was appended.
         var firstAppended: Int64?
         /// Why nothing can be written any more, once so.
         var failure: ChannelError?
+
+        var hasAllIdentities: Bool { identities.isWhole && identities.count == records }
     }
 
     let number: Int

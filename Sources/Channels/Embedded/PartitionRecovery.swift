@@ -45,8 +45,10 @@ struct PartitionRecovery {
         while let last = active, last.scan.records == 0, let previous = sealed.last,
             let end = previous.summary?.end, end > last.header.base
         {
-            try fileSystem.unlink(path(last.header.base))
-            environment.files.forget(path(last.header.base))
+            for suffix in [Segment.logSuffix, Segment.identitySuffix] {
+                try fileSystem.unlinkIfPresent(path(last.header.base, suffix))
+                environment.files.forget(path(last.header.base, suffix))
+            }
             sealed.removeLast()
             active = try activeSegment(previous.base, before: sealed.last)
         }
@@ -64,7 +66,8 @@ struct PartitionRecovery {
             floor: floor, segments: sealed + [Segment(header: active.header, summary: nil)],
             index: IndexBuilder(entries: active.scan.index), position: active.scan.position, next: active.scan.end,
             lastAppended: max(active.scan.lastAppended, sealed.last?.summary?.lastAppended ?? .min))
-        let writer = Partition.Writer(identities: active.identities, firstAppended: active.scan.firstAppended)
+        let writer = Partition.Writer(
+            identities: active.identities, records: active.scan.records, firstAppended: active.scan.firstAppended)
         return Partition(number: number, directory: directory, environment: environment, state: state, writer: writer)
     }
 
@@ -178,7 +181,7 @@ struct PartitionRecovery {
                 try environment.fileSystem.unlinkIfPresent("\(directory)/\(name)")
             } else if let base = Segment.base(ofFile: name, suffix: Segment.identitySuffix), !bases.contains(base) {
                 let size = try environment.fileSystem.contents("\(directory)/\(name)")?.count ?? 0
-                if base >= floor, base > (bases.last ?? 0), size > IdentityFile.headerLength {
+                if base >= floor, base > (bases.last ?? 0), size >= IdentityFile.headerLength {
                     // Up to a buffer of identities had not been written when the process ended.
                     end = max(end, base + UInt64(size / IdentityEntry.size) + 256)
                 }

@@ -55,11 +55,12 @@ extension LogFile {
         return done
     }
 
-    /// Writes an array.
-    package func writeAll(_ bytes: [UInt8], at position: Int) throws(SystemError) {
+    /// Writes an array, or its first `count` bytes.
+    package func writeAll(_ bytes: [UInt8], count: Int? = nil, at position: Int) throws(SystemError) {
         var failure: SystemError?
         bytes.withUnsafeBytes { buffer in
-            do throws(SystemError) { try writeAll(buffer, at: position) } catch { failure = error }
+            let part = UnsafeRawBufferPointer(rebasing: buffer[..<(count ?? buffer.count)])
+            do throws(SystemError) { try writeAll(part, at: position) } catch { failure = error }
         }
         if let failure { throw failure }
     }

@@ -74,7 +74,7 @@ struct IdentityFile {
         private(set) var count = 0
         private var written = 0
         private var checksum: UInt32 = 0
-        private var pending: [UInt8] = []
+        private var pending: [IdentityEntry] = []
         /// The file is there and right so far; once not, it is left to be made again.
         private(set) var isWhole = true
 
@@ -86,12 +86,10 @@ struct IdentityFile {
 
         mutating func add(_ identity: EventIdentity, appended: Int64) {
             count += 1
-            withUnsafeBytes(of: identity.low.littleEndian) { pending.append(contentsOf: $0) }
-            withUnsafeBytes(of: identity.high.littleEndian) { pending.append(contentsOf: $0) }
-            withUnsafeBytes(of: appended.littleEndian) { pending.append(contentsOf: $0) }
+            pending.append(IdentityEntry(identity: identity, appended: appended))
         }
 
-        var wantsFlush: Bool { pending.count >= Self.buffered * IdentityEntry.size }
+        var wantsFlush: Bool { pending.count >= Self.buffered }
 
         /// Writes what is pending.
         mutating func flush(_ fileSystem: any LogFileSystem, _ files: OpenFiles) {
@@ -107,14 +105,27 @@ struct IdentityFile {
                     try file.writeAll(header, at: 0)
                     written = header.count
                 }
-                try files.file(path).writeAll(pending, at: written)
-                checksum = pending.withUnsafeBytes { CRC32C.checksum($0, from: checksum) }
-                written += pending.count
+                let bytes = encoded
+                try files.file(path).writeAll(bytes, at: written)
+                checksum = bytes.withUnsafeBytes { CRC32C.checksum($0, from: checksum) }
+                written += bytes.count
             } catch {
                 isWhole = false
                 files.forget(path)
             }
             pending = []
+        }
+
+        private var encoded: [UInt8] {
+            [UInt8](unsafeUninitializedCapacity: pending.count * IdentityEntry.size) { buffer, count in
+                let target = UnsafeMutableRawBufferPointer(buffer)
+                for entry in pending {
+                    target.storeBytes(of: entry.identity.low.littleEndian, toByteOffset: count, as: UInt64.self)
+                    target.storeBytes(of: entry.identity.high.littleEndian, toByteOffset: count + 8, as: UInt64.self)
+                    target.storeBytes(of: entry.appended.littleEndian, toByteOffset: count + 16, as: Int64.self)
+                    count += IdentityEntry.size
+                }
+            }
         }
 
         /// Ends the file: its segment is sealed.

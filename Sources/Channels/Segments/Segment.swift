@@ -27,6 +27,7 @@ struct Segment: Sendable {
 struct PartitionEnvironment: Sendable {
     let fileSystem: any LogFileSystem
     let files: OpenFiles
+    let scratch: ScratchBuffers
     let key: IdentityKey
     let salt: UInt32
     /// Whether identities are kept at all.

@@ -45,7 +45,7 @@ struct MountedDisk: LogFileSystem {
     }
 
     func list(_ directory: String) throws(SystemError) -> [String] {
-        try call(.read, directory) { (state, _) throws(SystemError) in
+        try call(.open, directory) { (state, _) throws(SystemError) in
             let prefix = directory + "/"
             let below = (Array(state.names.keys) + state.directories).filter { $0.hasPrefix(prefix) }
             return Set(below.map { String($0.dropFirst(prefix.count).prefix { $0 != "/" }) }).sorted()
@@ -163,6 +163,6 @@ final class MountedFile: LogFile {
     }
 
     func size() throws(SystemError) -> Int {
-        try mount.call(.read, path) { (state, _) throws(SystemError) in state.nodes[self.node]!.bytes.count }
+        try mount.call(.open, path) { (state, _) throws(SystemError) in state.nodes[self.node]!.bytes.count }
     }
 }
