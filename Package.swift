@@ -25,6 +25,7 @@ let lifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "sw
 let nioCore = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
 let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
 let nioHTTP1 = Target.Dependency.product(name: "NIOHTTP1", package: "swift-nio")
+let nioHTTPTypes = Target.Dependency.product(name: "NIOHTTPTypes", package: "swift-nio-extras")
 let hummingbird = Target.Dependency.product(name: "Hummingbird", package: "hummingbird")
 let hummingbirdTesting = Target.Dependency.product(name: "HummingbirdTesting", package: "hummingbird")
 let httpClient = Target.Dependency.product(name: "AsyncHTTPClient", package: "async-http-client")
@@ -51,6 +52,7 @@ let package = Package(
         .package(url: "https://github.com/swift-server/async-http-client.git", from: "1.37.0"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle.git", from: "2.13.0"),
         .package(url: "https://github.com/apple/swift-nio.git", from: "2.101.2"),
+        .package(url: "https://github.com/apple/swift-nio-extras.git", from: "1.34.1"),
         .package(url: "https://github.com/apple/swift-log.git", from: "1.16.2"),
         .package(url: "https://github.com/apple/swift-http-types.git", from: "1.8.0"),
         .package(url: "https://github.com/jpsim/Yams.git", from: "6.2.2"),
@@ -86,7 +88,8 @@ let package = Package(
             [
                 "CloudEvents", "Manifest", "Persistence", "Identity", "Channels", "EventSources", "StorageEvents",
                 "Functions",
-                "Invocation", "Delivery", hummingbird, nioCore, nioPosix, nioHTTP1, httpTypes, log, lifecycle,
+                "Invocation", "Delivery", hummingbird, nioCore, nioPosix, nioHTTP1, nioHTTPTypes, httpTypes, log,
+                lifecycle,
             ]),
         library(
             "WeirServer",
@@ -116,7 +119,13 @@ let package = Package(
         tests("FunctionsTests", ["Functions", "Persistence", "CloudEvents", "Manifest"]),
         tests("InvocationTests", ["Invocation", "Sandboxes", "Functions", "Channels", "CloudEvents"]),
         tests("DeliveryTests", ["Delivery", "Invocation", "Channels", "CloudEvents", "Manifest", httpClient]),
-        tests("WeirHTTPTests", ["WeirHTTP", "CloudEvents", hummingbird, hummingbirdTesting]),
+        tests(
+            "WeirHTTPTests",
+            [
+                "WeirHTTP", "CloudEvents", "Manifest", "Channels", "Invocation", hummingbird, hummingbirdTesting, nioCore,
+                nioPosix,
+                nioHTTP1, httpTypes, log,
+            ]),
         tests(
             "IntegrationTests",
             ["WeirServer", "WeirHTTP", "CloudEvents", "StorageEvents", "Channels", httpClient, nioCore, nioHTTP1]),

@@ -1,0 +1,55 @@
+package import CloudEvents
+package import Hummingbird
+package import Logging
+package import NIOCore
+
+/// The HTTP face of a server: all routes in front of an ``Engine``, behind an ``AccessControl``.
+package struct HTTPFace: Sendable {
+    package let responder: Responder
+    package let limits: HTTPLimits
+    /// The face's own metrics; the server may add its own to the same registry.
+    package let metrics: MetricsRegistry
+
+    /// - Parameter now: milliseconds since 1970.
+    /// - Throws: ``JSONError`` when the built-in schemas are not well-formed, which a test rules out.
+    package init(
+        engine: any Engine, access: any AccessControl, limits: HTTPLimits = HTTPLimits(),
+        metrics: MetricsRegistry = MetricsRegistry(), now: @escaping @Sendable () -> Int64
+    ) throws(JSONError) {
+        func routes(description: [UInt8]) -> [Route] {
+            Self.routes(engine: engine, limits: limits, metrics: metrics, description: description)
+        }
+        let version = engine.version()["version"]?.string ?? "0"
+        let document = try OpenAPIDocument(routes: routes(description: []), version: version).document
+        let description = JSONValue.object(document).encoded()
+        self.limits = limits
+        self.metrics = metrics
+        responder = Responder(
+            table: RouteTable(routes(description: description)), access: access, limits: limits, metrics: metrics,
+            now: now)
+    }
+
+    private static func routes(
+        engine: any Engine, limits: HTTPLimits, metrics: MetricsRegistry, description: [UInt8]
+    ) -> [Route] {
+        ServerRoutes(engine: engine, registry: metrics, description: { description }).routes
+            + ResourceRoutes(engine: engine, limits: limits).routes
+    }
+
+    /// The service that listens and answers; run it in a service group.
+    ///
+    /// - Parameter onListening: called with the address (and the port that was taken when 0 was asked for).
+    package func application(
+        host: String, port: Int, logger: Logger, eventLoopGroup: any EventLoopGroup,
+        onListening: @escaping @Sendable (SocketAddress) async -> Void = { _ in }
+    ) -> Application<Responder> {
+        Application(
+            responder: responder,
+            server: .http1(),
+            configuration: ApplicationConfiguration(address: .hostname(host, port: port), serverName: "weir"),
+            onServerRunning: { channel in
+                if let address = channel.localAddress { await onListening(address) }
+            },
+            eventLoopGroupProvider: .shared(eventLoopGroup), logger: logger)
+    }
+}

@@ -1,5 +1,0 @@
-import Testing
-
-@Suite struct WeirHTTPPlaceholder {
-    @Test func builds() {}
-}
