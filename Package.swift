@@ -26,7 +26,9 @@ let nioCore = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
 let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
 let nioHTTP1 = Target.Dependency.product(name: "NIOHTTP1", package: "swift-nio")
 let nioHTTPTypes = Target.Dependency.product(name: "NIOHTTPTypes", package: "swift-nio-extras")
+let nioHTTPTypesHTTP1 = Target.Dependency.product(name: "NIOHTTPTypesHTTP1", package: "swift-nio-extras")
 let hummingbird = Target.Dependency.product(name: "Hummingbird", package: "hummingbird")
+let hummingbirdCore = Target.Dependency.product(name: "HummingbirdCore", package: "hummingbird")
 let hummingbirdTesting = Target.Dependency.product(name: "HummingbirdTesting", package: "hummingbird")
 let httpClient = Target.Dependency.product(name: "AsyncHTTPClient", package: "async-http-client")
 let grdb = Target.Dependency.product(name: "GRDB", package: "GRDB.swift")
@@ -90,8 +92,8 @@ let package = Package(
             [
                 "CloudEvents", "Manifest", "Persistence", "Identity", "Channels", "EventSources", "StorageEvents",
                 "Functions",
-                "Invocation", "Delivery", hummingbird, nioCore, nioPosix, nioHTTP1, nioHTTPTypes, httpTypes, log,
-                lifecycle,
+                "Invocation", "Delivery", hummingbird, hummingbirdCore, nioCore, nioPosix, nioHTTP1, nioHTTPTypes,
+                nioHTTPTypesHTTP1, httpTypes, log, lifecycle,
             ]),
         library(
             "WeirServer",
@@ -124,9 +126,8 @@ let package = Package(
         tests(
             "WeirHTTPTests",
             [
-                "WeirHTTP", "CloudEvents", "Manifest", "Channels", "Invocation", hummingbird, hummingbirdTesting, nioCore,
-                nioPosix,
-                nioHTTP1, httpTypes, log,
+                "WeirHTTP", "CloudEvents", "Manifest", "Channels", "Invocation", hummingbird, hummingbirdTesting,
+                nioCore, nioPosix, nioHTTP1, httpTypes, log, lifecycle,
             ]),
         tests(
             "IntegrationTests",

@@ -121,9 +121,12 @@ package struct LogQuery: Sendable, Hashable {
     package var namespace: String
     package var function: String?
     package var since: Int64?
-    /// `nil`: from the oldest kept (or `since`) on; `latest`: only what comes.
+    /// `nil`: from the oldest kept (or `since`) on; ``latest``: only what comes.
     package var cursor: String?
     package var limit: Int
+
+    /// The cursor behind the newest line that is there now.
+    package static let latest = "latest"
 }
 
 /// A line and where it comes from.

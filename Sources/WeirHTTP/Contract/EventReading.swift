@@ -89,39 +89,16 @@ package enum StartPosition: Sendable, Hashable {
 /// Which events are wanted, seen through the caller's scope.
 package struct EventSelection: Sendable {
     package var scope: ReadScope
-    /// The exact `type`.
-    package var type: String?
-    /// What `subject` begins with.
-    package var subjectPrefix: String?
-    /// A CESQL expression, and its text.
-    package var expression: EventExpression?
+    /// `nil`: all of them.
+    package var filter: CompiledFilter?
 
-    package init(
-        scope: ReadScope, type: String? = nil, subjectPrefix: String? = nil, expression: EventExpression? = nil
-    ) {
+    package init(scope: ReadScope, filter: CompiledFilter? = nil) {
         self.scope = scope
-        self.type = type
-        self.subjectPrefix = subjectPrefix
-        self.expression = expression
+        self.filter = filter
     }
 
     /// Whether an event is wanted and may be seen.
-    package func matches(_ event: EventView) -> Bool {
-        guard scope.permits(event) else { return false }
-        if let type, !Self.equal(event.attribute("type"), type) { return false }
-        if let subjectPrefix, !Self.begins(event.attribute("subject"), subjectPrefix) { return false }
-        return expression?.matches(event) ?? true
-    }
-
-    private static func equal(_ value: UnsafeRawBufferPointer?, _ text: String) -> Bool {
-        guard let value, value.count == text.utf8.count else { return false }
-        return value.elementsEqual(text.utf8)
-    }
-
-    private static func begins(_ value: UnsafeRawBufferPointer?, _ text: String) -> Bool {
-        guard let value, value.count >= text.utf8.count else { return false }
-        return value.starts(with: text.utf8)
-    }
+    package func matches(_ event: EventView) -> Bool { scope.permits(event) && filter?.matches(event) ?? true }
 }
 
 /// One request for events.

@@ -59,11 +59,15 @@ package struct OpenAPIDocument: Sendable {
         }
         var responses = JSONObject()
         for answer in said.answers {
-            var response: JSONObject = ["description": .string(answer.summary)]
+            let code = "\(answer.status.code)"
+            var response = responses[code]?.object ?? ["description": .string(answer.summary)]
             if let schema = answer.schema {
-                response["content"] = .object([answer.type: ["schema": reference(schema)]])
+                // One status may have answers of several types.
+                var content = response["content"]?.object ?? JSONObject()
+                content[answer.type] = ["schema": reference(schema)]
+                response["content"] = .object(content)
             }
-            responses["\(answer.status.code)"] = .object(response)
+            responses[code] = .object(response)
         }
         for status in Self.problems(of: route) {
             responses["\(status.code)"] = ["$ref": "#/components/responses/Problem"]

@@ -1,5 +1,6 @@
 package import CloudEvents
 package import Hummingbird
+import HummingbirdCore
 package import Logging
 package import NIOCore
 
@@ -34,6 +35,10 @@ package struct HTTPFace: Sendable {
     ) -> [Route] {
         ServerRoutes(engine: engine, registry: metrics, description: { description }).routes
             + ResourceRoutes(engine: engine, limits: limits).routes
+            + EventRoutes(engine: engine, limits: limits, metrics: IntakeMetrics(metrics)).routes
+            + SubscriptionRoutes(engine: engine, limits: limits).routes
+            + FunctionRoutes(engine: engine, limits: limits).routes
+            + ActivationRoutes(engine: engine, limits: limits).routes
     }
 
     /// The service that listens and answers; run it in a service group.
@@ -43,9 +48,11 @@ package struct HTTPFace: Sendable {
         host: String, port: Int, logger: Logger, eventLoopGroup: any EventLoopGroup,
         onListening: @escaping @Sendable (SocketAddress) async -> Void = { _ in }
     ) -> Application<Responder> {
-        Application(
+        let limits = limits
+        return Application(
             responder: responder,
-            server: .http1(),
+            server: .http1(
+                configuration: HTTP1Channel.Configuration(additionalChannelHandlers: [ConnectionGuard(limits: limits)])),
             configuration: ApplicationConfiguration(address: .hostname(host, port: port), serverName: "weir"),
             onServerRunning: { channel in
                 if let address = channel.localAddress { await onListening(address) }

@@ -1,0 +1,138 @@
+import CloudEvents
+import HTTPTypes
+import NIOCore
+import NIOHTTP1
+import NIOHTTPTypes
+import NIOHTTPTypesHTTP1
+
+/// Performs what a ``ConnectionState`` decides. It stands between the HTTP codec and whoever answers.
+final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
+    typealias InboundIn = HTTPRequestPart
+    typealias InboundOut = HTTPRequestPart
+    typealias OutboundIn = HTTPResponsePart
+    typealias OutboundOut = HTTPResponsePart
+
+    /// How long a client may take to read the last answer before the connection is cut.
+    private static let lingering = TimeAmount.seconds(2)
+
+    private var state: ConnectionState
+    private var timer: Scheduled<Void>?
+    private var lastPart = NIODeadline.now()
+
+    init(limits: HTTPLimits) {
+        state = ConnectionState(limits: limits)
+    }
+
+    func handlerAdded(context: ChannelHandlerContext) {
+        if context.channel.isActive { perform(state.opened(), context) }
+    }
+
+    func handlerRemoved(context: ChannelHandlerContext) { timer?.cancel() }
+
+    func channelActive(context: ChannelHandlerContext) {
+        perform(state.opened(), context)
+        context.fireChannelActive()
+    }
+
+    func channelInactive(context: ChannelHandlerContext) {
+        timer?.cancel()
+        context.fireChannelInactive()
+    }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        guard !state.isOver else { return }
+        let now = NIODeadline.now()
+        defer { lastPart = now }
+        let action =
+            switch unwrapInboundIn(data) {
+            case .head: state.readHead()
+            case .body: state.readBody(after: Int((now - lastPart).nanoseconds / 1_000_000_000))
+            case .end: state.readEnd()
+            }
+        perform(action, context)
+        if !state.isOver { context.fireChannelRead(data) }
+    }
+
+    func channelReadComplete(context: ChannelHandlerContext) {
+        context.fireChannelReadComplete()
+        // Nobody above asks for more, but what the client still sends must be taken off, or closing would reset the
+        // connection and the client could lose the answer.
+        if state.isOver { context.read() }
+    }
+
+    func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
+        guard !state.isOver else {
+            promise?.fail(ChannelError.ioOnClosedChannel)
+            return
+        }
+        switch unwrapOutboundIn(data) {
+        case .head(let head) where head.status.kind == .informational:
+            context.write(data, promise: promise)
+        case .head(let head):
+            perform(state.wroteHead(closing: head.headerFields[.connection]?.lowercased() == "close"), context)
+            context.write(data, promise: promise)
+        case .body:
+            context.write(data, promise: promise)
+        case .end:
+            context.write(data, promise: promise)
+            perform(state.wroteEnd(), context)
+        }
+    }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        switch error {
+        case HTTPParserError.headerOverflow: perform(state.failed(.headTooLarge), context)
+        case is HTTPParserError, is HTTP1TypeConversionError: perform(state.failed(.malformed), context)
+        default: context.fireErrorCaught(error)
+        }
+    }
+
+    private func perform(_ action: ConnectionState.Action, _ context: ChannelHandlerContext) {
+        switch action {
+        case .none: break
+        case .disarm: timer?.cancel()
+        case .wait(let seconds): arm(.seconds(Int64(seconds)), context)
+        case .refuse(let refusal): refuse(refusal, context)
+        case .closeGently: closeGently(context)
+        case .close: context.close(promise: nil)
+        }
+    }
+
+    private func arm(_ delay: TimeAmount, _ context: ChannelHandlerContext) {
+        timer?.cancel()
+        let bound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
+        timer = context.eventLoop.scheduleTask(in: delay) {
+            let (handler, context) = bound.value
+            handler.perform(handler.state.timePassed(), context)
+        }
+    }
+
+    private func refuse(_ refusal: ConnectionState.Refusal, _ context: ChannelHandlerContext) {
+        let problem =
+            switch refusal {
+            case .bodyTooSlow: Problem(.requestTimeout, "too-slow", "the body did not come in time")
+            case .headTooLarge:
+                Problem(
+                    .requestHeaderFieldsTooLarge, "header-too-large", "the header fields are larger than is taken here")
+            case .malformed: Problem(.badRequest, "malformed-request", "this is not an HTTP/1.1 request")
+            }
+        let body = JSONValue.object(problem.document(instance: nil)).encoded()
+        let headers: HTTPFields = [
+            .contentType: "application/problem+json", .contentLength: "\(body.count)", .connection: "close",
+        ]
+        context.write(
+            wrapOutboundOut(.head(HTTPResponse(status: problem.status, headerFields: headers))), promise: nil)
+        context.write(wrapOutboundOut(.body(ByteBuffer(bytes: body))), promise: nil)
+        context.write(wrapOutboundOut(.end(nil)), promise: nil)
+        closeGently(context)
+    }
+
+    private func closeGently(_ context: ChannelHandlerContext) {
+        timer?.cancel()
+        context.flush()
+        context.close(mode: .output, promise: nil)
+        context.read()
+        let bound = NIOLoopBound(context, eventLoop: context.eventLoop)
+        timer = context.eventLoop.scheduleTask(in: Self.lingering) { bound.value.close(promise: nil) }
+    }
+}

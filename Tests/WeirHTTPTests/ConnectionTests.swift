@@ -1,0 +1,167 @@
+import HTTPTypes
+import Hummingbird
+import HummingbirdTesting
+import Logging
+import NIOPosix
+import ServiceLifecycle
+import Synchronization
+import Testing
+
+@testable import WeirHTTP
+
+/// What happens on the wire, seen by a client that says exactly which bytes it sends.
+@Suite(.timeLimit(.minutes(1))) struct ConnectionTests {
+    /// Runs `body` on a connection to a server that listens.
+    static func onWire(
+        _ face: TestFace, _ body: @escaping @Sendable (RawConnection) async throws -> Void
+    ) async throws {
+        try await face.application.test(.live) { client in
+            let connection = try await RawConnection(port: try #require(client.port))
+            try await body(connection)
+            try? await connection.close()
+        }
+    }
+
+    static let key = "authorization: Bearer admin\r\n"
+
+    @Test func requestsShareAConnection() async throws {
+        try await Self.onWire(try TestFace()) { connection in
+            for _ in 0..<2 { try await connection.send("GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n") }
+            let text = try await connection.text { $0.components(of: #"{"status":"ok"}"#) == 2 }
+            #expect(text.components(of: "HTTP/1.1 200 OK") == 2)
+            #expect(text.lowercased().contains("server: weir"))
+        }
+    }
+
+    @Test func whatIsNotHTTPIsAnsweredAndClosed() async throws {
+        try await Self.onWire(try TestFace()) { connection in
+            try await connection.send("HELLO\r\n\r\n")
+            let text = try await connection.textUntilClosed()
+            #expect(text.hasPrefix("HTTP/1.1 400 Bad Request\r\n"))
+            #expect(text.contains(#""code":"malformed-request""#))
+        }
+    }
+
+    @Test func aHeadThatIsTooLargeIsAnsweredAndClosed() async throws {
+        try await Self.onWire(try TestFace()) { connection in
+            try await connection.send("GET /healthz HTTP/1.1\r\nhost: x\r\n")
+            for index in 0..<100 {
+                try? await connection.send("x-\(index): \(String(repeating: "y", count: 1000))\r\n")
+            }
+            let text = try await connection.textUntilClosed()
+            #expect(text.hasPrefix("HTTP/1.1 431 Request Header Fields Too Large\r\n"))
+            #expect(text.contains(#""code":"header-too-large""#))
+        }
+    }
+
+    @Test func aBodyThatIsTooLargeIsAnsweredBeforeItHasCome() async throws {
+        let face = try TestFace()
+        for length in ["content-length: 900000000\r\n", "transfer-encoding: chunked\r\n"] {
+            try await Self.onWire(face) { connection in
+                try await connection.send(
+                    "PUT /v1/channels/a HTTP/1.1\r\nhost: x\r\n\(Self.key)content-type: application/json\r\n\(length)\r\n"
+                )
+                if length.contains("chunked") {
+                    let chunk = "10000\r\n" + String(repeating: " ", count: 65536) + "\r\n"
+                    for _ in 0..<24 { try? await connection.send(chunk) }
+                }
+                let text = try await connection.textUntilClosed()
+                #expect(text.hasPrefix("HTTP/1.1 413 "))
+                #expect(text.contains("the body is larger than 1MiB"))
+            }
+        }
+    }
+
+    @Test func aClientThatAsksFirstIsToldToGoOn() async throws {
+        try await Self.onWire(try TestFace()) { connection in
+            try await connection.send(
+                "PUT /v1/channels/a HTTP/1.1\r\nhost: x\r\n\(Self.key)content-type: application/json\r\n"
+                    + "content-length: 2\r\nexpect: 100-continue\r\n\r\n")
+            let first = try await connection.text { $0.contains("\r\n\r\n") }
+            #expect(first.hasPrefix("HTTP/1.1 100 Continue\r\n"))
+            try await connection.send("{}")
+            let text = try await connection.text { $0.contains("generation") || $0.contains("created") }
+            #expect(text.contains("HTTP/1.1 201 Created"))
+        }
+    }
+
+    @Test func aSlowHeadAndASlowBodyAreCutOff() async throws {
+        var limits = HTTPLimits()
+        limits.headSeconds = 1
+        limits.bodyPauseSeconds = 1
+        let face = try TestFace(limits: limits)
+        try await Self.onWire(face) { connection in
+            try await connection.send("GET /healthz HTTP/1.1\r\nhost:")
+            #expect(try await connection.textUntilClosed().isEmpty)
+        }
+        try await Self.onWire(face) { connection in
+            try await connection.send(
+                "PUT /v1/channels/a HTTP/1.1\r\nhost: x\r\n\(Self.key)content-type: application/json\r\n"
+                    + "content-length: 9\r\n\r\n{")
+            let text = try await connection.textUntilClosed()
+            #expect(text.hasPrefix("HTTP/1.1 408 Request Timeout\r\n"))
+        }
+    }
+
+    @Test func aTailBringsWhatIsPublishedLater() async throws {
+        let face = try TestFace()
+        try await face.application.test(.live) { client in
+            let port = try #require(client.port)
+            let tail = try await RawConnection(port: port)
+            try await tail.send(
+                "GET /v1/channels/storage/tail?sql=subject+LIKE+'/a%25' HTTP/1.1\r\nhost: x\r\n\(Self.key)\r\n")
+            _ = try await tail.text { $0.contains(": listening") }
+            for subject in ["/b/1", "/a/1"] {
+                let body = EventRouteTests.event(subject, subject)
+                let reply = try await client.execute(
+                    uri: "/v1/channels/storage/events", method: .post,
+                    headers: [.authorization: "Bearer admin", .contentType: EventRouteTests.structured],
+                    body: ByteBuffer(string: body))
+                #expect(reply.status == .ok)
+            }
+            let text = try await tail.text { $0.contains("/a/1") }
+            #expect(!text.contains("/b/1"))
+            #expect(text.lowercased().contains("transfer-encoding: chunked"))
+            try await tail.close()
+        }
+    }
+
+    @Test func aReaderWhoLeavesIsNoticed() async throws {
+        let face = try TestFace()
+        try await Self.onWire(face) { connection in
+            try await connection.send("GET /v1/channels/storage/tail HTTP/1.1\r\nhost: x\r\n\(Self.key)\r\n")
+            _ = try await connection.text { $0.contains(": listening") }
+            while face.engine.state.withLock({ $0.waiters.isEmpty }) { await Task.yield() }
+            try await connection.close()
+            // The wait for events is cancelled, and with it the stream.
+            while !face.engine.state.withLock({ $0.waiters.isEmpty }) { await Task.yield() }
+        }
+    }
+
+    @Test func aServerThatStopsEndsItsStreams() async throws {
+        let face = try TestFace()
+        let (ports, continuation) = AsyncStream.makeStream(of: Int.self)
+        let application = face.face.application(
+            host: "127.0.0.1", port: 0, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() },
+            eventLoopGroup: MultiThreadedEventLoopGroup.singleton,
+            onListening: { address in continuation.yield(address.port ?? 0) })
+        let group = ServiceGroup(
+            services: [application], logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+        try await withThrowingTaskGroup(of: Void.self) { tasks in
+            tasks.addTask { try await group.run() }
+            var iterator = ports.makeAsyncIterator()
+            let connection = try await RawConnection(port: try #require(await iterator.next()))
+            try await connection.send("GET /v1/channels/storage/tail HTTP/1.1\r\nhost: x\r\n\(Self.key)\r\n")
+            _ = try await connection.text { $0.contains(": listening") }
+            await group.triggerGracefulShutdown()
+            let text = try await connection.textUntilClosed()
+            #expect(text.hasSuffix("0\r\n\r\n"))
+            try await tasks.waitForAll()
+        }
+    }
+}
+
+extension String {
+    /// How often a text stands in this one.
+    func components(of text: String) -> Int { ranges(of: text).count }
+}
