@@ -151,3 +151,7 @@ func event(_ id: String, type: String = "test.happened", data: CloudEvent.Payloa
         id: id, source: "file://host", type: type, subject: "/data/\(id)",
         extensions: [.init(name: "filesize", value: .integer(7))], data: data)
 }
+
+func write(_ text: String, to path: String) throws {
+    try Data(text.utf8).write(to: URL(fileURLWithPath: path))
+}
