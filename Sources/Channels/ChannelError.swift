@@ -14,6 +14,10 @@ public struct ChannelError: Error, Sendable, Hashable, CustomStringConvertible {
         case outOfRange
         /// The files in the folder are not a log of this version.
         case format
+        /// Another process works on the folder.
+        case locked
+        /// What is asked cannot be made of what is there (fewer partitions than before).
+        case conflict
     }
 
     public let code: Code

@@ -1,1 +1,4 @@
 #pragma once
+
+#include "checksums.h"
+#include "files.h"

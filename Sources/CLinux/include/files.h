@@ -1,0 +1,17 @@
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+/// Opens a file for reading and writing, closed on exec. `create` makes it (0640) when absent, `truncate` empties it.
+/// Returns the descriptor or the negated errno.
+int weir_open_file(const char *_Nonnull path, int create, int truncate);
+
+/// Takes the exclusive lock of a file without waiting: 0, or the negated errno (EWOULDBLOCK when another holds it).
+int weir_lock_file(int descriptor);
+
+/// Reserves blocks for a range without changing the file's size: 0, or the negated errno.
+int weir_reserve(int descriptor, int64_t start, int64_t count);
+
+/// Names the calling thread (at most 15 bytes), for `top -H` and debuggers.
+void weir_name_thread(const char *_Nonnull name);

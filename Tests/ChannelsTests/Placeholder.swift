@@ -1,5 +1,0 @@
-import Testing
-
-@Suite struct ChannelsPlaceholder {
-    @Test func builds() {}
-}
