@@ -1,5 +1,0 @@
-import Testing
-
-@Suite struct CloudEventsPlaceholder {
-    @Test func builds() {}
-}
