@@ -1,1 +1,5 @@
-int main(void) { return 0; }
+#include "CSandbox.h"
+
+int main(void) {
+    return weir_launcher_main();
+}

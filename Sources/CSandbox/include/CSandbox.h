@@ -1,1 +1,5 @@
 #pragma once
+
+#include "launcher_protocol.h"
+#include "poller.h"
+#include "process_memory.h"

@@ -1,0 +1,37 @@
+/// How functions are run on this machine.
+package struct InvocationConfiguration: Sendable {
+    /// The Python interpreter, absolute.
+    package var python: String
+    /// The runner's file; see ``RunnerFiles``.
+    package var pythonRunner: String
+    /// Workers of all functions together.
+    package var maximumWorkers: Int
+    /// How long an idle worker is kept, milliseconds.
+    package var idleGrace: Int64
+    /// The longest answer of one call, bytes; longer ones are errors.
+    package var answerLimit: Int
+    /// The largest file that a worker may write, bytes.
+    package var fileSizeLimit: UInt64
+    /// How many calls travel in one frame at most.
+    package var frameCalls: Int
+    /// How many bytes one frame has at most, its last call excepted.
+    package var frameBytes: Int
+
+    package init(
+        python: String = InvocationConfiguration.defaultPython, pythonRunner: String, maximumWorkers: Int = 64,
+        idleGrace: Int64 = 60_000, answerLimit: Int = 1 << 20, fileSizeLimit: UInt64 = 1 << 40, frameCalls: Int = 256,
+        frameBytes: Int = 4 << 20
+    ) {
+        self.python = python
+        self.pythonRunner = pythonRunner
+        self.maximumWorkers = maximumWorkers
+        self.idleGrace = idleGrace
+        self.answerLimit = answerLimit
+        self.fileSizeLimit = fileSizeLimit
+        self.frameCalls = frameCalls
+        self.frameBytes = frameBytes
+    }
+
+    /// Where Debian and most others have it; a missing one is reported by the first start that needs it.
+    package static var defaultPython: String { "/usr/bin/python3" }
+}

@@ -1,0 +1,179 @@
+internal import CloudEvents
+
+/// Writes what a runner is sent: see `Runtimes/python/runner.py` for the format.
+///
+/// An event's attributes become JSON; its data travels behind the head as the bytes that they are, so that a handler
+/// that does not look at the data pays nothing for it.
+struct CallFrame: ~Copyable {
+    private var head: [UInt8] = []
+    private var data: [UInt8] = []
+    private(set) var count = 0
+
+    init(number: Int, capacity: Int) {
+        head.reserveCapacity(capacity)
+        head.append(contentsOf: [0, 0, 0, 0, 0, 0, 0, 0, 0x5B])
+        head.appendDecimal(number)
+        head.append(contentsOf: [0x2C, 0x5B])
+    }
+
+    /// Bytes so far.
+    var size: Int { head.count + data.count }
+
+    mutating func add(_ call: borrowing FunctionCall, id: String) {
+        if count > 0 { head.append(0x2C) }
+        count += 1
+        head.append(0x5B)
+        head.appendQuoted(id)
+        head.append(0x2C)
+        if let key = call.idempotencyKey { JSONWriter.string(key, into: &head) } else { head.appendText("null") }
+        head.append(0x2C)
+        switch call.input {
+        case .event(let record):
+            let kind = record.withView { view -> DataKind in
+                view.writeAttributes(into: &head)
+                let start = data.count
+                data.append(contentsOf: view.data)
+                head.append(0x2C)
+                head.appendDecimal(Int(view.dataKind.rawValue))
+                head.append(0x2C)
+                head.appendDecimal(start)
+                return view.dataKind
+            }
+            head.append(0x2C)
+            head.appendDecimal(kind == .none ? 0 : data.count)
+        case .arguments(let object):
+            JSONValue.object(object).write(into: &head)
+            head.appendText(",-1,0,0")
+        }
+        head.append(0x5D)
+    }
+
+    /// The whole frame, lengths included.
+    consuming func finish() -> [UInt8] {
+        head.append(contentsOf: [0x5D, 0x5D])
+        head.put(UInt32(head.count - 8), at: 4)
+        head.append(contentsOf: data)
+        head.put(UInt32(head.count - 4), at: 0)
+        return head
+    }
+
+    /// A frame that holds a JSON head only.
+    static func message(_ value: JSONValue) -> [UInt8] {
+        var bytes: [UInt8] = [0, 0, 0, 0, 0, 0, 0, 0]
+        value.write(into: &bytes)
+        bytes.put(UInt32(bytes.count - 8), at: 4)
+        bytes.put(UInt32(bytes.count - 4), at: 0)
+        return bytes
+    }
+}
+
+extension EventView {
+    /// Appends the context attributes as one JSON object, `specversion` first.
+    func writeAttributes(into out: inout [UInt8]) {
+        out.appendText("{\"specversion\":\"1.0\"")
+        forEachAttribute { name, kind, value in
+            out.append(0x2C)
+            out.append(0x22)
+            out.append(contentsOf: name)
+            out.append(0x22)
+            out.append(0x3A)
+            switch kind {
+            case .boolean, .integer: out.append(contentsOf: value)
+            case .binary: JSONWriter.string(Base64.encode(value), into: &out)
+            default: out.appendJSONString(value)
+            }
+        }
+        out.append(0x7D)
+    }
+
+    /// Appends the event in the JSON format of CloudEvents, data included.
+    func writeJSON(into out: inout [UInt8]) {
+        writeAttributes(into: &out)
+        switch dataKind {
+        case .none: return
+        case .json:
+            out.removeLast()
+            out.appendText(",\"data\":")
+            // One line is one message: white space between tokens may be an end of line.
+            out.append(contentsOf: data.lazy.map { $0 == 0x0A || $0 == 0x0D ? 0x20 : $0 })
+        case .bytes:
+            out.removeLast()
+            out.appendText(",\"data_base64\":\"")
+            out.append(contentsOf: Base64.encode(data).utf8)
+            out.append(0x22)
+        }
+        out.append(0x7D)
+    }
+}
+
+extension [UInt8] {
+    mutating func appendText(_ text: StaticString) {
+        append(contentsOf: UnsafeRawBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount))
+    }
+
+    mutating func appendDecimal(_ value: Int) {
+        if value < 10, value >= 0 {
+            append(48 + UInt8(value))
+            return
+        }
+        var digits: (UInt64, UInt64, UInt64) = (0, 0, 0)
+        Swift.withUnsafeMutableBytes(of: &digits) { buffer in
+            var position = buffer.count
+            var rest = value.magnitude
+            repeat {
+                position -= 1
+                buffer[position] = 48 + UInt8(rest % 10)
+                rest /= 10
+            } while rest > 0
+            if value < 0 {
+                position -= 1
+                buffer[position] = 0x2D
+            }
+            append(contentsOf: buffer[position...])
+        }
+    }
+
+    /// Appends text that is known to need no escapes, quoted.
+    mutating func appendQuoted(_ text: String) {
+        append(0x22)
+        var text = text
+        text.withUTF8 { append(contentsOf: $0) }
+        append(0x22)
+    }
+
+    /// Appends a JSON string of UTF-8 bytes; the common one without escapes in one copy.
+    mutating func appendJSONString(_ utf8: UnsafeRawBufferPointer) {
+        var index = 0
+        var isPlain = true
+        // Eight bytes at a time: a byte below 0x20, a quote or a backslash sets a high bit (bytes over 0x7F may set one
+        // too many, which only costs the slower way).
+        while index + 8 <= utf8.count {
+            let word = utf8.loadUnaligned(fromByteOffset: index, as: UInt64.self)
+            let ones: UInt64 = 0x0101_0101_0101_0101
+            let quote = word ^ (ones &* 0x22)
+            let backslash = word ^ (ones &* 0x5C)
+            let found = (word &- ones &* 0x20) | (quote &- ones) | (backslash &- ones)
+            if found & (ones &* 0x80) != 0 {
+                isPlain = false
+                break
+            }
+            index += 8
+        }
+        while isPlain, index < utf8.count {
+            let byte = utf8[index]
+            isPlain = byte >= 0x20 && byte != 0x22 && byte != 0x5C
+            index += 1
+        }
+        guard isPlain else {
+            JSONWriter.string(utf8, into: &self)
+            return
+        }
+        append(0x22)
+        append(contentsOf: utf8)
+        append(0x22)
+    }
+
+    mutating func put(_ value: UInt32, at index: Int) {
+        for shift in 0..<4 { self[index + shift] = UInt8(truncatingIfNeeded: value >> (8 * UInt32(shift))) }
+    }
+}

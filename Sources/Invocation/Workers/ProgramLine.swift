@@ -1,0 +1,35 @@
+internal import CloudEvents
+internal import Functions
+
+/// The line that a program of the runtime `executable` reads.
+enum ProgramLine {
+    /// `{"activationId":…,"deadline":…,"idempotencyKey":…,"event":{…}}`, or `"args"` in the place of the event.
+    static func encode(_ call: FunctionCall, version: FunctionVersion, id: String, now: Int64) -> [UInt8] {
+        var out: [UInt8] = []
+        out.reserveCapacity(1024)
+        out.appendText("{\"activationId\":")
+        out.appendQuoted(id)
+        out.appendText(",\"deadline\":")
+        out.appendDecimal(Int(now + version.limits.timeout))
+        if let key = call.idempotencyKey {
+            out.appendText(",\"idempotencyKey\":")
+            JSONWriter.string(key, into: &out)
+        }
+        switch call.input {
+        case .event(let record):
+            if !version.parameters.isEmpty {
+                out.appendText(",\"params\":")
+                JSONValue.object(version.parameters).write(into: &out)
+            }
+            out.appendText(",\"event\":")
+            record.withView { $0.writeJSON(into: &out) }
+        case .arguments(let arguments):
+            var whole = version.parameters
+            for member in arguments.members { whole[member.name] = member.value }
+            out.appendText(",\"args\":")
+            JSONValue.object(whole).write(into: &out)
+        }
+        out.appendText("}\n")
+        return out
+    }
+}

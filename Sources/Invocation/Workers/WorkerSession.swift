@@ -1,0 +1,276 @@
+internal import CloudEvents
+internal import Functions
+internal import Sandboxes
+internal import Synchronization
+
+/// One worker's work: turns calls into frames, answers into activations, and its end into what the calls deserve.
+final class WorkerSession: WorkerHandler {
+    /// The pool machine's number for the worker.
+    let id: PoolMachine.WorkerID
+    let pool: PoolMachine.Pool
+    let version: FunctionVersion
+    let owner: FunctionInvoker
+    let state: Mutex<State>
+
+    /// What the handler takes, as the runner says.
+    enum HandlerKind: String { case event, arguments, batch }
+
+    struct State {
+        var worker: Worker?
+        var handlerKind = HandlerKind.event
+        var isReady = false
+        var hasEnded = false
+        /// When the start was asked for, milliseconds since 1970; reported with the first call.
+        var startBegan: Int64
+        var initMilliseconds: Int64?
+        var job: Job?
+        var frame = 0
+        /// The frame's calls are those of the job from here on …
+        var frameFirst = 0
+        var frameCount = 0
+        /// … with these ids, of which so many are answered.
+        var ids: [String] = []
+        var answered = 0
+        /// When the frame was sent, and how long its answered calls ran.
+        var frameStart: Int64 = 0
+        var ranNanoseconds: Int64 = 0
+        var logs: LogCollector
+        var killReason: PoolMachine.Reason?
+        /// How many of the job's calls were done when the kill was decided.
+        var killProgress = 0
+        var misbehaviour: String?
+        var hasAnswered = false
+    }
+
+    init(
+        id: PoolMachine.WorkerID, pool: PoolMachine.Pool, version: FunctionVersion, owner: FunctionInvoker,
+        token: String
+    ) {
+        self.id = id
+        self.pool = pool
+        self.version = version
+        self.owner = owner
+        state = Mutex(
+            State(startBegan: WallClock.milliseconds, logs: LogCollector(token: token, limit: version.limits.logs)))
+    }
+
+    /// The process is on its way: gives it what it is to run.
+    func attach(_ worker: Worker, token: String) {
+        state.withLock { $0.worker = worker }
+        if version.runtime == .python {
+            worker.send(RunnerSettings.frame(version, marker: token, answerLimit: owner.configuration.answerLimit))
+        } else {
+            state.withLock { state in
+                state.isReady = true
+                state.initMilliseconds = 0
+            }
+        }
+    }
+
+    /// Sends the job's first frame; `false` when the worker is gone already.
+    func begin(_ job: Job) -> Bool {
+        state.withLock { state in
+            guard !state.hasEnded, state.killReason == nil, state.worker != nil else { return false }
+            state.job = job
+            sendFrame(&state)
+            return true
+        }
+    }
+
+    func kill(_ reason: PoolMachine.Reason) {
+        let done = progress()
+        let worker = state.withLock { state in
+            state.killReason = reason
+            state.killProgress = done
+            return state.worker
+        }
+        worker?.kill()
+    }
+
+    func retire() { state.withLock { $0.worker }?.closeInput() }
+
+    /// How many of the job's calls are done, those included whose answers are still with the worker.
+    func progress() -> Int {
+        state.withLock { state in
+            guard let job = state.job else { return 0 }
+            var count = job.settled
+            if let content = state.worker?.ledger?.content(), content.frame == UInt64(state.frame) {
+                let lines = content.lines.count { $0 == 0x0A }
+                count = max(count, state.frameFirst + content.firstIndex + lines)
+            }
+            return count
+        }
+    }
+
+    // MARK: Frames
+
+    private func sendFrame(_ state: inout State) {
+        guard let job = state.job, let worker = state.worker else { return }
+        let first = job.settled
+        let now = WallClock.milliseconds
+        state.frame += 1
+        state.frameFirst = first
+        state.answered = 0
+        state.ranNanoseconds = 0
+        state.frameStart = now
+        state.ids.removeAll(keepingCapacity: true)
+        state.logs.begin(frame: state.frame)
+        if version.runtime == .executable {
+            state.frameCount = 1
+            state.ids = owner.makeIDs(1, at: now)
+            worker.send(ProgramLine.encode(job.calls[first], version: version, id: state.ids[0], now: now))
+            return
+        }
+        let last = min(job.calls.count, first + owner.configuration.frameCalls)
+        let isBatch = state.handlerKind == .batch
+        state.ids = owner.makeIDs(isBatch ? 1 : last - first, at: now)
+        var frame = CallFrame(number: state.frame, capacity: 256 + (last - first) * 512)
+        var index = first
+        while index < last, frame.size < owner.configuration.frameBytes {
+            frame.add(job.calls[index], id: state.ids[isBatch ? 0 : index - first])
+            index += 1
+        }
+        state.frameCount = index - first
+        worker.send(frame.finish())
+    }
+
+    // MARK: The worker speaks (on the I/O thread)
+
+    func worker(_ worker: Worker, sent message: UnsafeRawBufferPointer) {
+        // What the call wrote is in the pipes already: a runner flushes before it answers.
+        worker.drainLogs()
+        let now = WallClock.milliseconds
+        var completed: Job?
+        var isReady = false
+        var failure: FunctionInvoker.StartFailure?
+        var misbehaviour: String?
+        state.withLock { state in
+            guard !state.hasEnded else { return }
+            if !state.isReady {
+                (isReady, failure) = readHello(message, now, &state)
+                return
+            }
+            guard let job = state.job, state.killReason == nil else {
+                misbehaviour = state.killReason == nil ? "it sent something that was not asked for" : nil
+                return
+            }
+            state.logs.endLines(time: now, observe: observer(state))
+            var activations: [Activation] = []
+            activations.reserveCapacity(min(state.frameCount, 256))
+            misbehaviour = readAnswers(message, job, now, &state, &activations)
+            job.settle(activations)
+            guard misbehaviour == nil, state.answered == state.frameCount else { return }
+            if job.remaining > 0 {
+                sendFrame(&state)
+            } else {
+                state.job = nil
+                completed = job
+            }
+        }
+        if isReady { owner.handle(.ready(id)) }
+        if let failure { owner.handle(.failedToStart(id), failure: failure) }
+        if let misbehaviour { self.worker(worker, misbehaved: misbehaviour) }
+        if let completed {
+            owner.handle(.finished(id))
+            owner.complete(completed)
+        }
+    }
+
+    func worker(_ worker: Worker, wrote bytes: UnsafeRawBufferPointer, toError: Bool) {
+        let now = WallClock.milliseconds
+        state.withLock { state in
+            state.logs.add(bytes, toError: toError, time: now, observe: observer(state))
+        }
+    }
+
+    func worker(_ worker: Worker, misbehaved reason: String) {
+        state.withLock { $0.misbehaviour = $0.misbehaviour ?? reason }
+        owner.handle(.misbehaved(id))
+    }
+
+    func worker(_ worker: Worker, ended end: WorkerEnd) { owner.ended(self, end) }
+
+    private func observer(_ state: borrowing State) -> ((Int, Activation.LogLine) -> Void)? {
+        guard let observe = owner.logObserver else { return nil }
+        let ids = state.ids
+        let reference = state.job?.reference
+        return { call, line in
+            guard let reference, let id = call < ids.count ? ids[call] : ids.last else { return }
+            observe(LogNotice(function: reference, activationID: id, line: line))
+        }
+    }
+
+    private func readHello(
+        _ message: UnsafeRawBufferPointer, _ now: Int64, _ state: inout State
+    ) -> (Bool, FunctionInvoker.StartFailure?) {
+        if let hello = try? JSONValue(parsing: message), hello["ready"] == .bool(true) {
+            state.handlerKind = (hello["kind"]?.string).flatMap(HandlerKind.init) ?? .event
+            state.isReady = true
+            state.initMilliseconds = now - state.startBegan
+            return (true, nil)
+        }
+        let answer = try? Answer(runnerLine: message)
+        state.logs.endLines(time: now, observe: nil)
+        let logs = state.logs.take(call: 0)
+        return (
+            false,
+            .init(
+                status: .developerError,
+                result: answer?.result ?? ResultText.error("the worker did not say what it runs"), logs: logs)
+        )
+    }
+
+    /// Reads answer lines into activations; a text when they are not what was agreed.
+    func readAnswers(
+        _ message: UnsafeRawBufferPointer, _ job: Job, _ now: Int64, _ state: inout State,
+        _ activations: inout [Activation], skip: Int = 0
+    ) -> String? {
+        var skip = skip
+        var start = 0
+        while start < message.count {
+            var end = start
+            while end < message.count, message[end] != 0x0A { end += 1 }
+            let line = UnsafeRawBufferPointer(rebasing: message[start..<end])
+            start = end + 1
+            if skip > 0 {
+                skip -= 1
+                continue
+            }
+            guard state.answered < state.frameCount else { return "it sent more answers than there were calls" }
+            do {
+                let answer =
+                    version.runtime == .python
+                    ? try Answer(runnerLine: line)
+                    : try Answer(programLine: line, runNanoseconds: max(0, now - state.frameStart) * 1_000_000)
+                add(answer, job, now, &state, &activations)
+            } catch {
+                return "its answer is \(error)"
+            }
+        }
+        return nil
+    }
+
+    /// Makes the activation of the running call; of all calls of the frame when the handler took them together.
+    func add(_ answer: Answer, _ job: Job, _ now: Int64, _ state: inout State, _ activations: inout [Activation]) {
+        let isBatch = state.handlerKind == .batch && version.runtime == .python
+        let start = state.frameStart + state.ranNanoseconds / 1_000_000
+        state.ranNanoseconds += answer.runNanoseconds
+        let end = max(start, state.frameCount == 1 ? now : state.frameStart + state.ranNanoseconds / 1_000_000)
+        let logs = state.logs.isEmpty ? nil : state.logs.take(call: isBatch ? 0 : state.answered)
+        let count = isBatch ? state.frameCount : 1
+        for index in state.answered..<(state.answered + count) {
+            let isFirst = index == state.answered
+            activations.append(
+                Activation(
+                    id: state.ids[isBatch ? 0 : index], function: job.reference,
+                    cause: job.calls[state.frameFirst + index].cause, status: answer.status, result: answer.result,
+                    published: isFirst ? answer.published : [], logs: isFirst ? logs?.lines ?? [] : [],
+                    logsTruncated: logs?.isTruncated ?? false, start: start, end: end,
+                    runNanoseconds: answer.runNanoseconds, waitMilliseconds: max(0, start - job.submitted),
+                    initMilliseconds: state.initMilliseconds, isolation: 0))
+        }
+        state.initMilliseconds = nil
+        state.hasAnswered = true
+        state.answered += count
+    }
+}

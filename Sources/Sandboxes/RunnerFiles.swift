@@ -1,0 +1,66 @@
+internal import CRuntimes
+internal import Glibc
+
+/// The runners that are built into the program, as files that an interpreter can open.
+package enum RunnerFiles {
+    /// Writes the Python runner below `directory` unless it is there, and says where.
+    ///
+    /// The name holds a hash of the content, so that an old server's workers keep their own while a new one starts.
+    package static func python(in directory: String) throws(SandboxError) -> String {
+        let bytes = Array(UnsafeBufferPointer(start: weir_python_runner(), count: weir_python_runner_length()))
+        return try write(bytes, name: "python", suffix: ".py", in: directory)
+    }
+
+    private static func write(
+        _ bytes: [UInt8], name: String, suffix: String, in directory: String
+    ) throws(SandboxError) -> String {
+        let path = directory + "/" + name + "-" + fingerprint(bytes) + suffix
+        if read(path, expecting: bytes.count) == bytes { return path }
+        // A file of another content under this name was cut or changed: it is replaced whole, never written over.
+        let temporary = path + ".\(getpid()).new"
+        mkdir(directory, 0o755)
+        let descriptor = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
+        guard descriptor >= 0 else { throw failure(temporary) }
+        defer { close(descriptor) }
+        var done = 0
+        while done < bytes.count {
+            let count = bytes.withUnsafeBytes {
+                Glibc.write(descriptor, $0.baseAddress.unsafelyUnwrapped + done, $0.count - done)
+            }
+            guard count > 0 else { throw failure(temporary) }
+            done += count
+        }
+        guard fsync(descriptor) == 0, rename(temporary, path) == 0 else { throw failure(path) }
+        return path
+    }
+
+    private static func failure(_ path: String) -> SandboxError {
+        SandboxError(.ioFailure, "the runner \(path) cannot be written: \(String(cString: strerror(errno)))")
+    }
+
+    private static func read(_ path: String, expecting count: Int) -> [UInt8]? {
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { return nil }
+        defer { close(descriptor) }
+        var bytes = [UInt8](repeating: 0, count: count + 1)
+        var done = 0
+        while done < bytes.count {
+            let got = bytes.withUnsafeMutableBytes {
+                Glibc.read(descriptor, $0.baseAddress.unsafelyUnwrapped + done, $0.count - done)
+            }
+            guard got > 0 else { break }
+            done += got
+        }
+        return Array(bytes[..<done])
+    }
+
+    /// 128 bits of FNV-1a from two offsets: names versions of our own file, is no defence against anyone.
+    private static func fingerprint(_ bytes: [UInt8]) -> String {
+        func hash(_ offset: UInt64) -> String {
+            let value = bytes.reduce(offset) { ($0 ^ UInt64($1)) &* 0x100_0000_01B3 }
+            let text = String(value, radix: 16)
+            return String(repeating: "0", count: 16 - text.count) + text
+        }
+        return hash(0xCBF2_9CE4_8422_2325) + hash(0x9AE1_6A3B_2F90_404F)
+    }
+}

@@ -1,0 +1,287 @@
+internal import CSandbox
+internal import Glibc
+internal import Synchronization
+
+/// One worker process as its owner sees it: messages in, messages out, and a way to end it.
+package final class Worker: Sendable {
+    /// The launcher's number for it, never used again.
+    package let slot: UInt64
+    package let specification: WorkerSpecification
+    /// Where it keeps unsent answers; `nil` for a program that speaks lines.
+    package let ledger: Ledger?
+    let handler: any WorkerHandler
+    private let control: any WorkerControl
+    private let state = Mutex(State())
+
+    /// The server's ends of a worker's channels; -1 when closed.
+    struct Descriptors: Sendable {
+        var input: Int32 = -1
+        var output: Int32 = -1
+        var standardOutput: Int32 = -1
+        var standardError: Int32 = -1
+    }
+
+    private struct State {
+        var pid: Int32 = 0
+        var descriptors = Descriptors()
+        /// What could not be written yet, from `written` on.
+        var outbox: [UInt8] = []
+        var written = 0
+        var wantsToWrite = false
+        var closesInput = false
+        /// The beginning of a message whose rest is still to come. Only the I/O thread touches it.
+        var inbox: [UInt8] = []
+    }
+
+    init(
+        slot: UInt64, specification: WorkerSpecification, ledger: Ledger?, handler: any WorkerHandler,
+        control: any WorkerControl
+    ) {
+        self.slot = slot
+        self.specification = specification
+        self.ledger = ledger
+        self.handler = handler
+        self.control = control
+    }
+
+    /// The process, 0 before it has started.
+    package var pid: Int32 { state.withLock { $0.pid } }
+
+    /// Sends bytes that are framed already, now as far as the channel takes them, the rest when it does. Never blocks.
+    package func send(_ bytes: [UInt8]) {
+        let mustWatch = state.withLock { state -> Bool in
+            if state.outbox.isEmpty, state.descriptors.input >= 0 {
+                let count = Self.write(bytes[...], to: state.descriptors.input)
+                if count == bytes.count { return false }
+                state.outbox = Array(bytes[count...])
+            } else {
+                state.outbox.append(contentsOf: bytes)
+            }
+            guard !state.wantsToWrite, state.descriptors.input >= 0 else { return false }
+            state.wantsToWrite = true
+            return true
+        }
+        if mustWatch { control.watchWriting(self, true) }
+    }
+
+    /// Kills the process group. `ended` follows.
+    package func kill() { control.kill(slot) }
+
+    /// Tells the worker that nothing more will come: the end of its input.
+    package func closeInput() {
+        let descriptor = state.withLock { state -> Int32 in
+            state.closesInput = true
+            return state.outbox.isEmpty ? state.descriptors.input : -1
+        }
+        if descriptor >= 0 { control.closeInput(self) }
+    }
+
+    /// Reads what lies in the log pipes now. Only from within a handler's call.
+    package func drainLogs() {
+        _ = readLog(toError: false)
+        _ = readLog(toError: true)
+    }
+
+    // MARK: The I/O thread's side
+
+    var descriptors: Descriptors { state.withLock { $0.descriptors } }
+
+    func started(pid: Int32, descriptors: Descriptors) {
+        state.withLock {
+            $0.pid = pid
+            $0.descriptors = descriptors
+        }
+        flush()
+    }
+
+    /// Writes on; asks to be called again while there is a rest.
+    func flush() {
+        let (watch, changed, close) = state.withLock { state -> (Bool, Bool, Bool) in
+            guard state.descriptors.input >= 0 else { return (false, false, false) }
+            state.written += Self.write(state.outbox[state.written...], to: state.descriptors.input)
+            let hasRest = state.written < state.outbox.count
+            if !hasRest {
+                state.outbox.removeAll(keepingCapacity: state.outbox.count <= 1 << 20)
+                state.written = 0
+            }
+            let changed = hasRest != state.wantsToWrite
+            state.wantsToWrite = hasRest
+            return (hasRest, changed, !hasRest && state.closesInput)
+        }
+        if changed { control.watchWriting(self, watch) }
+        if close { control.closeInput(self) }
+    }
+
+    /// Reads from the channel until it is empty; `false` at its end.
+    func readMessages() -> Bool {
+        let descriptor = state.withLock { $0.descriptors.output }
+        guard descriptor >= 0 else { return true }
+        return control.withBuffer(.messages) { scratch in
+            while true {
+                let count = Glibc.read(descriptor, scratch.baseAddress, scratch.count)
+                if count > 0 {
+                    receive(UnsafeRawBufferPointer(rebasing: scratch[..<count]))
+                    if count < scratch.count { return true }
+                } else if count < 0, errno == EAGAIN {
+                    return true
+                } else if count < 0, errno == EINTR {
+                    continue
+                } else {
+                    endOfMessages()
+                    return false
+                }
+            }
+        }
+    }
+
+    /// Reads from a log pipe until it is empty; how many bytes there were, -1 at its end.
+    func readLog(toError: Bool) -> Int {
+        let all = state.withLock { $0.descriptors }
+        let descriptor = toError ? all.standardError : all.standardOutput
+        guard descriptor >= 0 else { return 0 }
+        return control.withBuffer(.logs) { scratch in
+            var total = 0
+            // A writer that never stops must not hold the thread: the rest is read in the next round.
+            while total < 1 << 20 {
+                let count = Glibc.read(descriptor, scratch.baseAddress, scratch.count)
+                if count > 0 {
+                    total += count
+                    handler.worker(
+                        self, wrote: UnsafeRawBufferPointer(rebasing: scratch[..<count]), toError: toError)
+                    if count < scratch.count { return total }
+                } else if count < 0, errno == EINTR {
+                    continue
+                } else {
+                    return count == 0 ? -1 : total
+                }
+            }
+            return total
+        }
+    }
+
+    /// Takes the descriptors out, to be closed.
+    func takeDescriptors() -> Descriptors {
+        state.withLock { state in
+            defer { state.descriptors = Descriptors() }
+            return state.descriptors
+        }
+    }
+
+    /// Takes one descriptor out, to be closed.
+    func take(_ path: WritableKeyPath<Descriptors, Int32>) -> Int32 {
+        state.withLock { state in
+            defer { state.descriptors[keyPath: path] = -1 }
+            return state.descriptors[keyPath: path]
+        }
+    }
+
+    private static func write(_ bytes: ArraySlice<UInt8>, to descriptor: Int32) -> Int {
+        bytes.withUnsafeBytes { buffer in
+            var done = 0
+            while done < buffer.count, let start = buffer.baseAddress {
+                let count = Glibc.write(descriptor, start + done, buffer.count - done)
+                if count > 0 {
+                    done += count
+                } else if count < 0, errno == EINTR {
+                    continue
+                } else if count < 0, errno == EAGAIN {
+                    return done
+                } else {
+                    // The reader is gone; its end is reported on its own, and nothing more can be said to it.
+                    return buffer.count
+                }
+            }
+            return done
+        }
+    }
+
+    private func receive(_ bytes: UnsafeRawBufferPointer) {
+        var inbox = state.withLock { state in
+            defer { state.inbox = [] }
+            return state.inbox
+        }
+        if inbox.isEmpty {
+            let used = deliver(bytes)
+            if used < bytes.count { inbox = Array(bytes[used...]) }
+        } else {
+            let known = inbox.count
+            inbox.append(contentsOf: bytes)
+            // A long message is looked at again only when it can be whole.
+            if isWhole(inbox, searchFrom: known) {
+                let used = inbox.withUnsafeBytes { deliver($0) }
+                inbox.removeFirst(used)
+            }
+        }
+        let limit = specification.maximumMessage + 8
+        if inbox.count > limit {
+            inbox = []
+            handler.worker(self, misbehaved: "its answer is longer than \(specification.maximumMessage) bytes")
+            kill()
+        }
+        state.withLock { $0.inbox = inbox }
+    }
+
+    private func isWhole(_ inbox: [UInt8], searchFrom known: Int) -> Bool {
+        switch specification.framing {
+        case .lengthPrefixed:
+            guard inbox.count >= 4 else { return false }
+            return inbox.withUnsafeBytes { inbox.count >= 4 + Int($0.loadUnaligned(as: UInt32.self).littleEndian) }
+                || inbox.count > specification.maximumMessage
+        case .lines:
+            return inbox[known...].contains(0x0A)
+        }
+    }
+
+    /// Hands over the whole messages at the beginning; how many bytes they took.
+    private func deliver(_ bytes: UnsafeRawBufferPointer) -> Int {
+        var position = 0
+        switch specification.framing {
+        case .lengthPrefixed:
+            while bytes.count - position >= 4 {
+                let length = Int(bytes.loadUnaligned(fromByteOffset: position, as: UInt32.self).littleEndian)
+                if length > specification.maximumMessage {
+                    handler.worker(
+                        self,
+                        misbehaved: "it announced \(length) bytes, more than \(specification.maximumMessage)")
+                    kill()
+                    return bytes.count
+                }
+                guard bytes.count - position - 4 >= length else { break }
+                let range = (position + 4)..<(position + 4 + length)
+                handler.worker(self, sent: UnsafeRawBufferPointer(rebasing: bytes[range]))
+                position += 4 + length
+            }
+        case .lines:
+            while let start = bytes.baseAddress, position < bytes.count,
+                let end = memchr(start + position, 0x0A, bytes.count - position)
+            {
+                let stop = UnsafeRawPointer(end) - start
+                handler.worker(self, sent: UnsafeRawBufferPointer(rebasing: bytes[position..<stop]))
+                position = stop + 1
+            }
+        }
+        return position
+    }
+
+    /// A program may end its last line with its own end.
+    func endOfMessages() {
+        guard specification.framing == .lines else { return }
+        let rest = state.withLock { state in
+            defer { state.inbox = [] }
+            return state.inbox
+        }
+        if !rest.isEmpty { rest.withUnsafeBytes { handler.worker(self, sent: $0) } }
+    }
+}
+
+/// What a worker asks of the launcher that made it.
+protocol WorkerControl: AnyObject, Sendable {
+    func kill(_ slot: UInt64)
+    func watchWriting(_ worker: Worker, _ on: Bool)
+    func closeInput(_ worker: Worker)
+    /// Lends one of the I/O thread's buffers. Only on that thread.
+    func withBuffer<Result>(_ use: BufferUse, _ body: (UnsafeMutableRawBufferPointer) -> Result) -> Result
+}
+
+/// Two buffers, because logs are drained while a message is looked at.
+enum BufferUse { case messages, logs }

@@ -1,0 +1,79 @@
+/// What process a worker is: policy has decided it, the launcher only does it.
+package struct WorkerSpecification: Sendable {
+    /// How messages lie on the worker's channel.
+    package enum Framing: Sendable, Hashable {
+        /// `u32` length, little-endian, then the message; on a socket pair at descriptor 3, a ledger at descriptor 4.
+        case lengthPrefixed
+        /// One line a message on stdin and stdout.
+        case lines
+    }
+
+    /// One limit of setrlimit(2), soft and hard.
+    package struct ResourceLimit: Sendable, Hashable {
+        package enum Resource: Sendable { case memory, addressSpace, openFiles, fileSize, coreSize }
+        package var resource: Resource
+        package var value: UInt64
+
+        package init(_ resource: Resource, _ value: UInt64) {
+            self.resource = resource
+            self.value = value
+        }
+    }
+
+    /// The first is the absolute path of the program.
+    package var arguments: [String]
+    /// `NAME=value`; nothing is added.
+    package var environment: [String]
+    /// The working directory, absolute.
+    package var directory: String
+    package var limits: [ResourceLimit]
+    package var framing: Framing
+    /// The longest message that the worker may send; more is misbehaviour.
+    package var maximumMessage: Int
+
+    package init(
+        arguments: [String], environment: [String], directory: String, limits: [ResourceLimit], framing: Framing,
+        maximumMessage: Int
+    ) {
+        self.arguments = arguments
+        self.environment = environment
+        self.directory = directory
+        self.limits = limits
+        self.framing = framing
+        self.maximumMessage = maximumMessage
+    }
+}
+
+/// What a worker tells its owner. All calls come from the launcher's I/O thread, one at a time, and must not block.
+package protocol WorkerHandler: AnyObject, Sendable {
+    /// One whole message; the bytes are valid during the call only.
+    func worker(_ worker: Worker, sent message: UnsafeRawBufferPointer)
+    /// Bytes that it wrote to a log pipe; the bytes are valid during the call only.
+    func worker(_ worker: Worker, wrote bytes: UnsafeRawBufferPointer, toError: Bool)
+    /// It broke the protocol. It is being killed; `ended` follows.
+    func worker(_ worker: Worker, misbehaved reason: String)
+    /// It is gone, or never came to be; the last call. Everything that it had written was handed over before.
+    func worker(_ worker: Worker, ended end: WorkerEnd)
+}
+
+/// How a worker ended.
+package enum WorkerEnd: Sendable, Hashable {
+    /// The process ended and was reaped.
+    case exited(ExitRecord)
+    /// The process could not be started.
+    case notStarted(SandboxError)
+    /// The launcher ended and took the process with it.
+    case launcherLost
+}
+
+/// What the launcher saw when it reaped a process.
+package struct ExitRecord: Sendable, Hashable {
+    /// The exit status; `nil` when a signal ended it.
+    package var status: Int32?
+    /// The signal that ended it, 0 when none did.
+    package var signal: Int32
+    /// User and system time, microseconds.
+    package var cpuMicroseconds: UInt64
+    /// The largest resident set, bytes.
+    package var peakMemory: UInt64
+}

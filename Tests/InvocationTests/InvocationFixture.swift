@@ -1,0 +1,157 @@
+import CloudEvents
+import Foundation
+import Functions
+import Logging
+import Sandboxes
+import Synchronization
+import Testing
+import TestSupport
+
+@testable import Invocation
+
+/// An invoker with functions written by the test, in folders of its own.
+final class InvocationFixture: FunctionCatalog {
+    let directory: TemporaryDirectory
+    let launcher: Launcher
+    let invoker: FunctionInvoker
+    let notices: Notices
+    private let versions: Versions
+
+    /// Log lines as they came.
+    final class Notices: Sendable {
+        private let lines = Mutex<[LogNotice]>([])
+        var all: [LogNotice] { lines.withLock { $0 } }
+        func add(_ notice: LogNotice) { lines.withLock { $0.append(notice) } }
+    }
+
+    final class Versions: FunctionCatalog {
+        let known = Mutex<[String: FunctionVersion]>([:])
+        func version(namespace: String, name: String, digest: String?) -> FunctionVersion? {
+            known.withLock { $0[name] }
+        }
+    }
+
+    static var python: String? {
+        ["/usr/bin/python3", "/usr/local/bin/python3"].first { FileManager.default.isExecutableFile(atPath: $0) }
+    }
+    static var hasPython: Bool { python != nil }
+
+    init(maximumWorkers: Int = 8, idleGrace: Int64 = 60_000, frameCalls: Int = 256) throws {
+        directory = try TemporaryDirectory("invocation")
+        let path = try #require(
+            LauncherLocation.beside(), "weir-launcher must lie beside the test bundle: build the whole package")
+        let logger = Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() })
+        launcher = try Launcher(.init(path: path), logger: logger)
+        let runner = try RunnerFiles.python(in: directory.file("runtimes"))
+        let configuration = InvocationConfiguration(
+            python: Self.python ?? "/usr/bin/python3", pythonRunner: runner, maximumWorkers: maximumWorkers,
+            idleGrace: idleGrace, frameCalls: frameCalls)
+        versions = Versions()
+        notices = Notices()
+        let notices = notices
+        invoker = FunctionInvoker(
+            configuration, catalog: versions, launcher: launcher, logger: logger, onLogLine: { notices.add($0) })
+    }
+
+    func version(namespace: String, name: String, digest: String?) -> FunctionVersion? {
+        versions.version(namespace: namespace, name: name, digest: digest)
+    }
+
+    /// Adds a function of one Python file.
+    @discardableResult
+    func python(
+        _ name: String, _ source: String, handler: String? = nil, parameters: JSONObject = [:],
+        environment: [FunctionVersion.EnvironmentVariable] = [],
+        _ change: (inout FunctionVersion.Limits) -> Void = { _ in }
+    ) throws -> FunctionReference {
+        try add(name, .python, "\(name).py", source, handler, parameters, environment, change)
+    }
+
+    /// Adds a function that is a program with a `#!` line.
+    @discardableResult
+    func program(
+        _ name: String, _ source: String, parameters: JSONObject = [:],
+        _ change: (inout FunctionVersion.Limits) -> Void = { _ in }
+    ) throws -> FunctionReference {
+        try add(name, .executable, name, source, nil, parameters, [], change)
+    }
+
+    private func add(
+        _ name: String, _ runtime: FunctionVersion.Runtime, _ entry: String, _ source: String, _ handler: String?,
+        _ parameters: JSONObject, _ environment: [FunctionVersion.EnvironmentVariable],
+        _ change: (inout FunctionVersion.Limits) -> Void
+    ) throws -> FunctionReference {
+        let digest = UUID().uuidString
+        let folder = directory.file("code-\(digest)")
+        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+        let path = folder + "/" + entry
+        try Data(source.utf8).write(to: URL(fileURLWithPath: path))
+        try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: path)
+        var limits = FunctionVersion.Limits()
+        limits.timeout = 30_000
+        change(&limits)
+        let version = FunctionVersion(
+            namespace: "default", name: name, digest: digest, runtime: runtime, entry: entry, handler: handler,
+            codeDirectory: folder, parameters: parameters, environment: environment, limits: limits)
+        versions.known.withLock { $0[name] = version }
+        return FunctionReference(namespace: "default", name: name)
+    }
+
+    func call(_ function: FunctionReference, _ arguments: JSONObject = [:]) async -> Activation {
+        await invoker.invoke(function, call: FunctionCall(input: .arguments(arguments)))
+    }
+
+    func call(_ function: FunctionReference, events: [CloudEvent]) async -> [Activation] {
+        await invoker.invoke(
+            function,
+            calls: events.map {
+                FunctionCall(
+                    input: .event(EventRecord($0)), cause: .init(eventID: $0.id), idempotencyKey: "key-\($0.id)")
+            })
+    }
+}
+
+/// Runs a test with a fixture, which is stopped whatever happens.
+func withInvoker(
+    maximumWorkers: Int = 8, idleGrace: Int64 = 60_000, frameCalls: Int = 256,
+    _ body: (InvocationFixture) async throws -> Void
+) async throws {
+    let fixture = try InvocationFixture(maximumWorkers: maximumWorkers, idleGrace: idleGrace, frameCalls: frameCalls)
+    do {
+        try await body(fixture)
+    } catch {
+        await fixture.invoker.stop()
+        throw error
+    }
+    await fixture.invoker.stop()
+}
+
+/// Waits until a condition holds; fails after ten seconds. There is no event to wait for when a process is to vanish.
+func eventually(_ what: String, _ condition: () -> Bool) async {
+    for _ in 0..<1_000 {
+        if condition() { return }
+        try? await Task.sleep(for: .milliseconds(10))
+    }
+    Issue.record("never came true: \(what)")
+}
+
+func isAlive(_ pid: Int32) -> Bool {
+    guard let stat = try? String(contentsOfFile: "/proc/\(pid)/stat", encoding: .utf8) else { return false }
+    return stat.split(separator: ")").last?.split(separator: " ").first != "Z"
+}
+
+extension Activation {
+    var json: JSONValue { (try? JSONValue(parsing: result)) ?? .null }
+    var errorText: String { json["error"]?.string ?? "" }
+    var logText: [String] { logs.map(\.text) }
+}
+
+func event(_ id: String, type: String = "test.happened", data: CloudEvent.Payload? = nil) -> CloudEvent {
+    CloudEvent(
+        id: id, source: "file://host", type: type, subject: "/data/\(id)",
+        extensions: [.init(name: "filesize", value: .integer(7))], data: data)
+}
+
+func write(_ text: String, to path: String) throws {
+    try Data(text.utf8).write(to: URL(fileURLWithPath: path))
+}

@@ -1,0 +1,114 @@
+import CloudEvents
+import Foundation
+import Functions
+import Glibc
+import Logging
+import Sandboxes
+import Testing
+
+@testable import Invocation
+
+/// Nothing may stay when the launcher, the server or a worker goes.
+@Suite(.enabled(if: InvocationFixture.hasPython, "python3 is not installed"))
+struct LauncherLifeTests {
+    /// Starts a child in its group and a daemon of a session of its own, says all pids, and goes on or not.
+    private static let family = """
+        import os, subprocess, time
+        def daemon():
+            read, write = os.pipe()
+            if os.fork() == 0:
+                os.setsid()
+                if os.fork() == 0:
+                    os.write(write, str(os.getpid()).encode())
+                    os.closerange(0, 100)
+                    while True: time.sleep(1000)
+                os._exit(0)
+            os.wait()
+            return int(os.read(read, 100))
+        def main(args):
+            child = subprocess.Popen(["/bin/sleep", "1000"])
+            print(os.getpid(), child.pid, daemon(), flush=True)
+            if args.get("stay"): time.sleep(1000)
+        """
+
+    private func pids(_ fixture: InvocationFixture) async -> [Int32] {
+        var found: [Int32] = []
+        await eventually("the function has said its pids") {
+            found = fixture.notices.all.first?.line.text.split(separator: " ").compactMap { Int32($0) } ?? []
+            return found.count == 3
+        }
+        return found
+    }
+
+    @Test func stoppingEndsWorkersTheirChildrenAndDaemons() async throws {
+        let fixture = try InvocationFixture()
+        let function = try fixture.python("family", Self.family)
+        #expect(await fixture.call(function).status == .success)
+        let all = await pids(fixture)
+        let launcher = try #require(fixture.launcher.processID)
+        #expect(all.allSatisfy { isAlive($0) })
+        await fixture.invoker.stop()
+        #expect(!isAlive(launcher))
+        #expect(all.filter { isAlive($0) } == [])
+    }
+
+    @Test func stoppingFailsRunningCallsClearly() async throws {
+        let fixture = try InvocationFixture()
+        let function = try fixture.python("family", Self.family)
+        async let running = fixture.call(function, ["stay": true])
+        _ = await pids(fixture)
+        await fixture.invoker.stop()
+        let activation = await running
+        #expect(activation.status == .internalError)
+        #expect(activation.errorText == "the server is stopping")
+        #expect(await fixture.call(function).errorText == "the server is stopping")
+    }
+
+    @Test func aDeadLauncherTakesItsWorkersAndIsReplaced() async throws {
+        try await withInvoker { fixture in
+            let function = try fixture.python("family", Self.family)
+            async let running = fixture.call(function, ["stay": true])
+            let all = await pids(fixture)
+            let launcher = try #require(fixture.launcher.processID)
+            kill(launcher, SIGKILL)
+            let activation = await running
+            #expect(activation.status == .internalError)
+            #expect(activation.errorText.hasPrefix("the process that starts workers ended"))
+            await eventually("worker and child are gone") { all.prefix(2).allSatisfy { !isAlive($0) } }
+            // The daemon has left session and group, and nobody is its subreaper any more.
+            kill(all[2], SIGKILL)
+            #expect(await fixture.call(function).status == .success)
+            #expect(fixture.launcher.processID != launcher)
+        }
+    }
+
+    @Test func aDaemonEndsWithItsWorker() async throws {
+        try await withInvoker(idleGrace: 50) { fixture in
+            let function = try fixture.python("family", Self.family)
+            #expect(await fixture.call(function).status == .success)
+            let all = await pids(fixture)
+            await eventually("everything is gone") { all.allSatisfy { !isAlive($0) } }
+        }
+    }
+
+    @Test func aMissingLauncherOrInterpreterIsNamed() async throws {
+        let logger = Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() })
+        let fixture = try InvocationFixture()
+        let function = try fixture.python("f", "def main(args): pass")
+        let noLauncher = FunctionInvoker(
+            fixture.invoker.configuration, catalog: fixture,
+            launcher: try Launcher(.init(path: "/nowhere"), logger: logger),
+            logger: logger)
+        #expect(
+            await noLauncher.invoke(function, call: .init(input: .arguments([:]))).errorText
+                == "the launcher /nowhere cannot be started: No such file or directory")
+        await noLauncher.stop()
+        var configuration = fixture.invoker.configuration
+        configuration.python = "/nowhere/python3"
+        let noPython = FunctionInvoker(configuration, catalog: fixture, launcher: fixture.launcher, logger: logger)
+        let activation = await noPython.invoke(function, call: .init(input: .arguments([:])))
+        #expect(activation.status == .internalError)
+        #expect(activation.errorText == "the program /nowhere/python3 cannot be started: No such file or directory")
+        await noPython.stop()
+    }
+}

@@ -1,5 +1,0 @@
-import Testing
-
-@Suite struct InvocationPlaceholder {
-    @Test func builds() {}
-}
