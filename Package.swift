@@ -78,8 +78,8 @@ let package = Package(
         library(
             "Delivery",
             [
-                "CloudEvents", "Manifest", "Channels", "Invocation", "CLinux", httpClient, nioCore, log, lifecycle,
-                deque, heap,
+                "CloudEvents", "Manifest", "Persistence", "Channels", "Invocation", "CLinux", httpClient, nioCore,
+                nioHTTP1, crypto, log, lifecycle, deque, heap,
             ]),
         library(
             "WeirHTTP",
@@ -115,7 +115,12 @@ let package = Package(
         tests("EventSourcesTests", ["EventSources", "StorageEvents", "Channels", "CloudEvents", "Manifest"]),
         tests("FunctionsTests", ["Functions", "Persistence", "CloudEvents", "Manifest"]),
         tests("InvocationTests", ["Invocation", "Sandboxes", "Functions", "Channels", "CloudEvents"]),
-        tests("DeliveryTests", ["Delivery", "Invocation", "Channels", "CloudEvents", "Manifest", httpClient]),
+        tests(
+            "DeliveryTests",
+            [
+                "Delivery", "Persistence", "Invocation", "Channels", "CloudEvents", "Manifest", httpClient, nioCore,
+                nioPosix, nioHTTP1, log, lifecycle,
+            ]),
         tests("WeirHTTPTests", ["WeirHTTP", "CloudEvents", hummingbird, hummingbirdTesting]),
         tests(
             "IntegrationTests",
