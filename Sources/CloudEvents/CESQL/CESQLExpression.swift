@@ -7,7 +7,7 @@ public struct CESQLExpression: Sendable, Hashable, CustomStringConvertible {
     /// Parses an expression.
     ///
     /// - Throws: ``CESQLParseError`` with line and column. Numbers beyond 32 bits, a LIKE without a literal pattern and
-    ///   nesting over 128 are parse errors too.
+    ///   nesting over 64 are parse errors too.
     public init(parsing text: String) throws(CESQLParseError) {
         syntax = try CESQLParser.parse(text)
         self.text = text

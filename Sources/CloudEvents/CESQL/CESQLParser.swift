@@ -4,10 +4,16 @@ package struct CESQLParser {
     private var position = 0
     private var nesting = 0
 
-    /// How deep brackets and prefix operators may nest, and how many operators of one level may follow each other: both
-    /// make the tree deep, and evaluating it takes stack.
-    package static var maximumDepth: Int { 128 }
-    package static var maximumChain: Int { 256 }
+    /// A part of the tree and how many levels it has.
+    private struct Part {
+        let syntax: CESQLSyntax
+        let depth: Int
+    }
+
+    /// How deep brackets, calls, sets and prefix operators may nest: parsing them takes stack.
+    package static var maximumNesting: Int { 64 }
+    /// How many levels the tree may have: evaluating it takes stack, and a chain of operators makes a level each.
+    package static var maximumDepth: Int { 256 }
     /// How many tokens an expression may have.
     package static var maximumTokens: Int { 20_000 }
 
@@ -27,66 +33,57 @@ package struct CESQLParser {
                 "the expression has more than \(maximumTokens) words and signs", line: token.line, column: token.column)
         }
         var parser = CESQLParser(tokens)
-        let syntax = try parser.expression(minimumPrecedence: 1)
+        let whole = try parser.expression(minimumPrecedence: 1)
         guard parser.token.kind == .end else {
             throw parser.failure("an operator or the end was expected, not \(parser.token.description)")
         }
-        return syntax
+        return whole.syntax
     }
 
     // MARK: Operators
 
-    private mutating func expression(minimumPrecedence: Int) throws(CESQLParseError) -> CESQLSyntax {
+    private mutating func expression(minimumPrecedence: Int) throws(CESQLParseError) -> Part {
         var left = try postfixed()
-        var chain = 0
         while let found = binaryOperator(), found.precedence >= minimumPrecedence {
-            chain += 1
-            guard chain <= Self.maximumChain else {
-                throw failure("more than \(Self.maximumChain) operators follow each other; IN holds many values")
-            }
             position += 1
             // Left to right within one level (§3.6), so the right side binds one level tighter.
             let right = try expression(minimumPrecedence: found.precedence + 1)
-            left = .binary(found, left, right)
+            left = try part(.binary(found, left.syntax, right.syntax), over: max(left.depth, right.depth))
         }
         return left
     }
 
     /// LIKE and IN bind tighter than the other binary operators, and looser than NOT and minus before their operand.
-    private mutating func postfixed() throws(CESQLParseError) -> CESQLSyntax {
+    private mutating func postfixed() throws(CESQLParseError) -> Part {
         var left = try prefixed()
-        var chain = 0
         while true {
             let isNegated = keyword() == "not" && (keyword(ahead: 1) == "like" || keyword(ahead: 1) == "in")
             let word = keyword(ahead: isNegated ? 1 : 0)
             guard word == "like" || word == "in" else { return left }
-            chain += 1
-            guard chain <= Self.maximumChain else {
-                throw failure("more than \(Self.maximumChain) operators follow each other")
-            }
             position += isNegated ? 2 : 1
             if word == "like" {
                 guard case .string(let pattern) = token.kind else {
                     throw failure("the pattern of LIKE must be a string between quotes, not \(token.description)")
                 }
                 position += 1
-                left = .like(left, CESQLPattern(pattern), isNegated: isNegated)
+                left = try part(
+                    .like(left.syntax, CESQLPattern(pattern), isNegated: isNegated), over: left.depth)
             } else {
                 try expect("(", "the set of IN must begin with (")
-                let set = try list()
+                let (set, depth) = try list()
                 guard !set.isEmpty else { throw failure("the set of IN must not be empty", at: position - 1) }
-                left = .isIn(left, set, isNegated: isNegated)
+                left = try part(.isIn(left.syntax, set, isNegated: isNegated), over: max(left.depth, depth))
             }
         }
     }
 
-    private mutating func prefixed() throws(CESQLParseError) -> CESQLSyntax {
-        nesting += 1
-        defer { nesting -= 1 }
-        guard nesting <= Self.maximumDepth else { throw failure("nesting is deeper than \(Self.maximumDepth)") }
+    private mutating func prefixed() throws(CESQLParseError) -> Part {
         if keyword() == "not" {
+            try enter()
+            defer { nesting -= 1 }
             position += 1
-            return .not(try prefixed())
+            let operand = try prefixed()
+            return try part(.not(operand.syntax), over: operand.depth)
         }
         guard case .sign(let sign) = token.kind, sign == "-" || sign == "+" else { return try primary() }
         // A sign directly before digits is part of the literal (§2.2), which alone can reach -2147483648.
@@ -98,13 +95,29 @@ package struct CESQLParser {
             return literal
         }
         guard sign == "-" else { throw failure("a value was expected, not \"+\"") }
+        try enter()
+        defer { nesting -= 1 }
         position += 1
-        return .negate(try prefixed())
+        let operand = try prefixed()
+        return try part(.negate(operand.syntax), over: operand.depth)
+    }
+
+    /// A node above parts of that depth.
+    private func part(_ syntax: CESQLSyntax, over depth: Int) throws(CESQLParseError) -> Part {
+        guard depth < Self.maximumDepth else {
+            throw failure("more than \(Self.maximumDepth) operators build on each other; IN holds many values")
+        }
+        return Part(syntax: syntax, depth: depth + 1)
+    }
+
+    private mutating func enter() throws(CESQLParseError) {
+        guard nesting < Self.maximumNesting else { throw failure("nesting is deeper than \(Self.maximumNesting)") }
+        nesting += 1
     }
 
     // MARK: Values
 
-    private mutating func primary() throws(CESQLParseError) -> CESQLSyntax {
+    private mutating func primary() throws(CESQLParseError) -> Part {
         switch token.kind {
         case .number(let digits):
             let literal = try number(digits)
@@ -112,8 +125,10 @@ package struct CESQLParser {
             return literal
         case .string(let text):
             position += 1
-            return .literal(.string(text))
+            return Part(syntax: .literal(.string(text)), depth: 1)
         case .sign("("):
+            try enter()
+            defer { nesting -= 1 }
             position += 1
             let inner = try expression(minimumPrecedence: 1)
             try expect(")", "a closing ) was expected")
@@ -125,15 +140,15 @@ package struct CESQLParser {
         }
     }
 
-    private mutating func word(_ word: String) throws(CESQLParseError) -> CESQLSyntax {
+    private mutating func word(_ word: String) throws(CESQLParseError) -> Part {
         let lower = word.lowercased()
         switch lower {
         case "true", "false":
             position += 1
-            return .literal(.boolean(lower == "true"))
+            return Part(syntax: .literal(.boolean(lower == "true")), depth: 1)
         case "exists":
             position += 1
-            return .exists(try attributeName())
+            return Part(syntax: .exists(try attributeName()), depth: 1)
         case _ where Self.keywords.contains(lower):
             throw failure("a value was expected, not \"\(word)\"")
         default: break
@@ -143,9 +158,10 @@ package struct CESQLParser {
                 throw failure("\"\(word.prefix(60))\" is no function name: letters and _ only, a letter first")
             }
             position += 2
-            return .call(word.uppercased(), try list())
+            let (arguments, depth) = try list()
+            return try part(.call(word.uppercased(), arguments), over: depth)
         }
-        return .attribute(try attributeName())
+        return Part(syntax: .attribute(try attributeName()), depth: 1)
     }
 
     private mutating func attributeName() throws(CESQLParseError) -> String {
@@ -167,26 +183,31 @@ package struct CESQLParser {
     }
 
     /// Expressions up to the closing bracket, the opening one being consumed already.
-    private mutating func list() throws(CESQLParseError) -> [CESQLSyntax] {
+    private mutating func list() throws(CESQLParseError) -> (elements: [CESQLSyntax], depth: Int) {
         var elements: [CESQLSyntax] = []
+        var depth = 0
         if token.kind == .sign(")") {
             position += 1
-            return elements
+            return (elements, depth)
         }
+        try enter()
+        defer { nesting -= 1 }
         while true {
-            elements.append(try expression(minimumPrecedence: 1))
+            let element = try expression(minimumPrecedence: 1)
+            elements.append(element.syntax)
+            depth = max(depth, element.depth)
             guard token.kind == .sign(",") else { break }
             position += 1
         }
         try expect(")", "a comma or a closing ) was expected")
-        return elements
+        return (elements, depth)
     }
 
-    private func number(_ text: String) throws(CESQLParseError) -> CESQLSyntax {
+    private func number(_ text: String) throws(CESQLParseError) -> Part {
         guard let value = Int32(text) else {
             throw failure("the number \(text.prefix(60)) is outside -2147483648 to 2147483647")
         }
-        return .literal(.integer(value))
+        return Part(syntax: .literal(.integer(value)), depth: 1)
     }
 
     // MARK: Tokens

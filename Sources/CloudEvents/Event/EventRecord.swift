@@ -27,7 +27,10 @@ public struct EventRecord: Sendable, Hashable {
         self.bytes = bytes
     }
 
-    /// Encodes an event. Attribute rules are not checked here: see `CloudEvent.validate()`.
+    /// Encodes an event. Attribute rules are not checked here: see `CloudEvent.validate()` and ``init(validating:)``.
+    ///
+    /// - Precondition: at most 65 535 attributes with names of at most 255 bytes, and lengths within 32 bits; a valid
+    ///   event has fewer and shorter ones.
     public init(_ event: CloudEvent) {
         var writer = EventRecordWriter(capacity: 512)
         writer.attribute("type", event.type)
@@ -98,12 +101,14 @@ public struct EventView {
         guard base.count >= Self.headerLength, base[0] == 1, base[1] <= 2 else { return nil }
         let block = Int(UInt32(littleEndian: base.loadUnaligned(fromByteOffset: 4, as: UInt32.self)))
         let data = Int(UInt32(littleEndian: base.loadUnaligned(fromByteOffset: 8, as: UInt32.self)))
-        guard Self.headerLength + block + data == base.count else { return nil }
+        guard Self.headerLength + block + data == base.count, base[1] != 0 || data == 0 else { return nil }
         var count = Int(UInt16(littleEndian: base.loadUnaligned(fromByteOffset: 2, as: UInt16.self)))
         var position = Self.headerLength
         let end = position + block
         while count > 0 {
-            guard position + 8 <= end, AttributeKind(rawValue: base[position + 1]) != nil else { return nil }
+            guard position + 8 <= end, base[position] > 0, AttributeKind(rawValue: base[position + 1]) != nil else {
+                return nil
+            }
             let value = Int(UInt32(littleEndian: base.loadUnaligned(fromByteOffset: position + 4, as: UInt32.self)))
             position += 8 + Int(base[position]) + value
             guard position <= end else { return nil }
@@ -215,6 +220,7 @@ public struct EventView {
 package struct EventRecordWriter: ~Copyable {
     private var bytes: [UInt8]
     private var count: UInt16 = 0
+    private var isSealed = false
 
     package init(capacity: Int) {
         bytes = []
@@ -275,17 +281,19 @@ package struct EventRecordWriter: ~Copyable {
     /// Adds the data and ends the attribute block. Call at most once, last.
     package mutating func data(_ data: UnsafeRawBufferPointer, kind: DataKind) {
         sealAttributes()
+        guard kind != .none else { return }
         bytes[1] = kind.rawValue
         put(UInt32(data.count), at: 8)
         bytes.append(contentsOf: data)
     }
 
     package consuming func finish() -> EventRecord {
-        if bytes[1] == 0 { sealAttributes() }
+        if !isSealed { sealAttributes() }
         return EventRecord(uncheckedBytes: bytes)
     }
 
     private mutating func sealAttributes() {
+        isSealed = true
         bytes[2] = UInt8(truncatingIfNeeded: count)
         bytes[3] = UInt8(truncatingIfNeeded: count >> 8)
         put(UInt32(bytes.count - EventView.headerLength), at: 4)

@@ -115,7 +115,9 @@ public struct EventTime: Sendable, Hashable {
     }
 
     private static func write(_ nanoseconds: Int64, offsetMinutes: Int, fractionDigits: Int) -> String {
-        let shifted = nanoseconds + Int64(offsetMinutes) * 60_000_000_000
+        // At the very ends of the range the zone would carry the clock out of it: it stays there.
+        let (sum, isBeyond) = nanoseconds.addingReportingOverflow(Int64(offsetMinutes) * 60_000_000_000)
+        let shifted = isBeyond ? (nanoseconds < 0 ? Int64.min : Int64.max) : sum
         var seconds = shifted / 1_000_000_000
         var fraction = shifted % 1_000_000_000
         if fraction < 0 {

@@ -6,9 +6,9 @@ package enum JSONEventEncoder {
         out.reserveCapacity(out.count + view.bytes.count + 64)
         append("{\"specversion\":\"1.0\"", to: &out)
         view.forEachAttribute { name, kind, value in
-            append(",\"", to: &out)
-            out.append(contentsOf: name)
-            append("\":", to: &out)
+            out.append(0x2C)
+            JSONWriter.string(name, into: &out)
+            out.append(0x3A)
             switch kind {
             case .boolean, .integer: out.append(contentsOf: value)
             case .binary: base64(value, into: &out)

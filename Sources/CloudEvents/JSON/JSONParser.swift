@@ -65,18 +65,20 @@ extension JSONScanner {
         guard depth < Self.maximumDepth else { throw failure("nesting is deeper than \(Self.maximumDepth)") }
         position += 1
         var object = JSONObject()
-        var seen: Set<String> = []
+        var seen: Set<[UInt8]> = []
         if consume(0x7D) { return object }
         repeat {
             guard peek() == 0x22 else { throw failure("a member name was expected") }
             let start = position
             let name = text(try stringRange())
             // Two members of one name are read differently by different readers (RFC 8259 §4): refused, not guessed.
+            // Names are compared byte by byte: Swift's own comparison takes "é" and "e" with an accent for the same.
             let isRepeated =
                 object.members.count < 16
-                ? object.members.contains { $0.name == name }
+                ? object.members.contains { $0.name.utf8.elementsEqual(name.utf8) }
                 : {
-                    if seen.isEmpty { seen = Set(object.members.map(\.name)) }; return !seen.insert(name).inserted
+                    if seen.isEmpty { seen = Set(object.members.map { Array($0.name.utf8) }) }
+                    return !seen.insert(Array(name.utf8)).inserted
                 }()
             if isRepeated { throw failure("the member \"\(name)\" stands here twice", at: start) }
             try expect(0x3A, "a colon")

@@ -130,6 +130,7 @@ package struct JSONScanner {
         let start = position
         var hasEscapes = false
         while true {
+            position = ByteRuns.endOfPlainJSON(bytes, from: position, stopsOutsideASCII: true)
             guard position < bytes.count else { throw failure("the string is not closed", at: start - 1) }
             let byte = bytes[position]
             if byte == 0x22 {
@@ -141,8 +142,6 @@ package struct JSONScanner {
                 try skipEscape()
             } else if byte < 0x20 {
                 throw failure("a control character must be escaped in a string")
-            } else if byte < 0x80 {
-                position += 1
             } else {
                 try skipMultibyte(byte)
             }

@@ -63,10 +63,11 @@ package enum JSONWriter {
     package static func string(_ utf8: UnsafeRawBufferPointer, into out: inout [UInt8]) {
         out.append(0x22)
         var start = 0
-        for index in 0..<utf8.count {
+        while true {
+            let index = ByteRuns.endOfPlainJSON(utf8, from: start, stopsOutsideASCII: false)
+            out.append(contentsOf: UnsafeRawBufferPointer(rebasing: utf8[start..<index]))
+            guard index < utf8.count else { break }
             let byte = utf8[index]
-            guard byte < 0x20 || byte == 0x22 || byte == 0x5C else { continue }
-            out.append(contentsOf: utf8[start..<index])
             start = index + 1
             out.append(0x5C)
             switch byte {
@@ -82,7 +83,6 @@ package enum JSONWriter {
                 out.append(hexDigits[Int(byte & 15)])
             }
         }
-        out.append(contentsOf: utf8[start...])
         out.append(0x22)
     }
 

@@ -26,16 +26,6 @@ package enum AttributeRules {
         }
     }
 
-    /// The fault of a name; `nil` when it is allowed. For closures that cannot throw a typed error.
-    package static func fault(inName name: UnsafeRawBufferPointer) -> CloudEventError? {
-        do throws(CloudEventError) {
-            try check(name: name)
-            return nil
-        } catch {
-            return error
-        }
-    }
-
     /// Checks the value of an attribute that the specification names.
     package static func check(
         _ attribute: StandardAttribute, _ value: UnsafeRawBufferPointer
@@ -114,6 +104,34 @@ package enum AttributeRules {
             .invalidValue, name.text,
             "the attribute \"\(name.text)\" must be \(wanted), not \"\(quotable(value))\""
                 + (fault.map { ": it \($0)" } ?? ""))
+    }
+
+    // MARK: For closures that cannot throw a typed error
+
+    /// The fault of a name; `nil` when it is allowed.
+    package static func fault(inName name: UnsafeRawBufferPointer) -> CloudEventError? {
+        fault { () throws(CloudEventError) in try check(name: name) }
+    }
+
+    /// The fault of a standard attribute's value; `nil` when it is allowed.
+    package static func fault(in attribute: StandardAttribute, _ value: UnsafeRawBufferPointer) -> CloudEventError? {
+        fault { () throws(CloudEventError) in try check(attribute, value) }
+    }
+
+    /// The fault of a value of a type; `nil` when it is allowed.
+    package static func fault(
+        inValue value: UnsafeRawBufferPointer, _ kind: AttributeKind, of name: UnsafeRawBufferPointer
+    ) -> CloudEventError? {
+        fault { () throws(CloudEventError) in try check(value: value, kind, of: name) }
+    }
+
+    private static func fault(_ check: () throws(CloudEventError) -> Void) -> CloudEventError? {
+        do throws(CloudEventError) {
+            try check()
+            return nil
+        } catch {
+            return error
+        }
     }
 
     /// Text of a refused value, short enough for a message.

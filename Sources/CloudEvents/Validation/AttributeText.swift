@@ -12,18 +12,14 @@ package enum AttributeText {
     /// Looks at every character.
     package static func check(_ bytes: UnsafeRawBufferPointer) -> Verdict {
         var position = 0
-        while position < bytes.count {
-            let byte = bytes[position]
-            if byte < 0x80 {
-                if byte < 0x20 || byte == 0x7F { return .forbidden(UInt32(byte)) }
-                position += 1
-                continue
-            }
+        while true {
+            position = ByteRuns.endOfPrintableASCII(bytes, from: position)
+            guard position < bytes.count else { return .allowed }
+            if bytes[position] < 0x80 { return .forbidden(UInt32(bytes[position])) }
             guard let (scalar, length) = multibyte(bytes, at: position) else { return .notUTF8 }
             if isForbidden(scalar) { return .forbidden(scalar) }
             position += length
         }
-        return .allowed
     }
 
     /// Whether the bytes are UTF-8, whatever they say.
