@@ -84,8 +84,8 @@ let package = Package(
         library(
             "Delivery",
             [
-                "CloudEvents", "Manifest", "Channels", "Invocation", "CLinux", httpClient, nioCore, log, lifecycle,
-                deque, heap,
+                "CloudEvents", "Manifest", "Persistence", "Channels", "Invocation", "CLinux", httpClient, nioCore,
+                nioHTTP1, crypto, log, lifecycle, deque, heap,
             ]),
         library(
             "WeirHTTP",
@@ -122,13 +122,13 @@ let package = Package(
         tests("EventSourcesTests", ["Persistence", "EventSources", "StorageEvents", "Channels", "CloudEvents", "Manifest"]),
         tests("FunctionsTests", ["Functions", "Persistence", "CloudEvents", "Manifest"]),
         tests("InvocationTests", ["Invocation", "Sandboxes", "Functions", "Channels", "CloudEvents"]),
-        tests("DeliveryTests", ["Delivery", "Invocation", "Channels", "CloudEvents", "Manifest", httpClient]),
         tests(
-            "WeirHTTPTests",
+            "DeliveryTests",
             [
-                "WeirHTTP", "CloudEvents", "Manifest", "Channels", "Invocation", hummingbird, hummingbirdTesting,
-                nioCore, nioPosix, nioHTTP1, httpTypes, log, lifecycle,
+                "Delivery", "Persistence", "Invocation", "Channels", "CloudEvents", "Manifest", httpClient, nioCore,
+                nioPosix, nioHTTP1, log, lifecycle,
             ]),
+        tests("WeirHTTPTests", ["WeirHTTP", "CloudEvents", hummingbird, hummingbirdTesting]),
         tests(
             "IntegrationTests",
             ["WeirServer", "WeirHTTP", "CloudEvents", "StorageEvents", "Channels", httpClient, nioCore, nioHTTP1]),

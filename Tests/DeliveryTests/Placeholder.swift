@@ -1,5 +1,0 @@
-import Testing
-
-@Suite struct DeliveryPlaceholder {
-    @Test func builds() {}
-}
