@@ -112,6 +112,13 @@ let package = Package(
                 nioHTTP1, log, lifecycle,
             ], swiftSettings: settings),
 
+        .executableTarget(
+            name: "weir-bench",
+            dependencies: [
+                "CloudEvents", "Channels", "StorageEvents", "Functions", "Sandboxes", "Invocation", "Delivery",
+                "WeirServer", argumentParser, httpClient, nioCore, nioPosix, nioHTTP1, log,
+            ], path: "Benchmarks", swiftSettings: settings),
+
         .target(name: "TestSupport", dependencies: ["CloudEvents"], path: "Tests/TestSupport", swiftSettings: settings),
         tests("CloudEventsTests", ["CloudEvents", yams]),
         tests("ManifestTests", ["Manifest", "CloudEvents"]),
@@ -128,7 +135,12 @@ let package = Package(
                 "Delivery", "Persistence", "Invocation", "Channels", "CloudEvents", "Manifest", httpClient, nioCore,
                 nioPosix, nioHTTP1, log, lifecycle,
             ]),
-        tests("WeirHTTPTests", ["WeirHTTP", "CloudEvents", hummingbird, hummingbirdTesting]),
+        tests(
+            "WeirHTTPTests",
+            [
+                "WeirHTTP", "CloudEvents", "Manifest", "Channels", "Invocation", hummingbird, hummingbirdTesting,
+                nioCore, nioPosix, nioHTTP1, httpTypes, log, lifecycle,
+            ]),
         tests(
             "IntegrationTests",
             ["WeirServer", "WeirHTTP", "CloudEvents", "StorageEvents", "Channels", httpClient, nioCore, nioHTTP1]),
