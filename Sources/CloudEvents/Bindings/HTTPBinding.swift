@@ -55,25 +55,22 @@ public enum HTTPBinding {
     ///   - body: the whole body.
     /// - Throws: ``CloudEventError`` naming the attribute at fault, and its index in a batch.
     public static func decode(
-        headers: some Sequence<(name: String, value: String)>, body: [UInt8]
+        headers: some Collection<(name: String, value: String)>, body: [UInt8]
     ) throws(CloudEventError) -> [EventRecord] {
         var contentType: String?
-        var attributes: [(name: String, value: String)] = []
-        for (name, value) in headers {
-            if name.utf8.count == 12, name.lowercased() == "content-type" {
-                guard contentType == nil else {
-                    throw CloudEventError(
-                        .duplicateAttribute, "datacontenttype", "the header content-type stands twice")
-                }
-                contentType = value
-            } else if hasAttributePrefix(name) {
-                attributes.append((String(name.dropFirst(3)).lowercased(), value))
+        for (name, value) in headers where matches(name, "content-type") && name.utf8.count == 12 {
+            guard contentType == nil else {
+                throw CloudEventError(.duplicateAttribute, "datacontenttype", "the header content-type stands twice")
             }
+            contentType = value
         }
         switch try contentMode(ofContentType: contentType) {
         case .structured: return [try JSONEventFormat.decode(body)]
         case .batched: return try JSONEventFormat.decodeBatch(body)
-        case .binary: return [try decodeBinary(attributes, contentType: contentType, body: body)]
+        case .binary:
+            var decoder = HTTPBinaryDecoder()
+            for (name, value) in headers where matches(name, "ce-") { try decoder.take(name, value) }
+            return [try decoder.finish(contentType: contentType, body: body)]
         }
     }
 
@@ -102,12 +99,17 @@ public enum HTTPBinding {
 
     /// §1.3: whatever begins with `application/cloudevents` is an event format, known or not.
     private static func isCloudEvents(_ contentType: String) -> Bool {
-        contentType.utf8.drop { $0 == 0x20 || $0 == 0x09 }.prefix(23).elementsEqual("application/cloudevents".utf8) {
-            ((0x41...0x5A).contains($0) ? $0 | 0x20 : $0) == $1
-        }
+        matches(contentType.drop { $0 == " " || $0 == "\t" }, "application/cloudevents")
     }
 
-    private static func hasAttributePrefix(_ name: String) -> Bool {
-        name.utf8.prefix(3).elementsEqual("ce-".utf8) { ((0x41...0x5A).contains($0) ? $0 | 0x20 : $0) == $1 }
+    /// Whether `text` begins with `prefix`, which is in lower case, in any case.
+    private static func matches(_ text: some StringProtocol, _ prefix: StaticString) -> Bool {
+        guard text.utf8.count >= prefix.utf8CodeUnitCount else { return false }
+        var position = prefix.utf8Start
+        for byte in text.utf8.prefix(prefix.utf8CodeUnitCount) {
+            guard ((0x41...0x5A).contains(byte) ? byte | 0x20 : byte) == position.pointee else { return false }
+            position += 1
+        }
+        return true
     }
 }

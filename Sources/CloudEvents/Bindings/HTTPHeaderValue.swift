@@ -19,62 +19,36 @@ package enum HTTPHeaderValue {
         return String(decoding: out, as: UTF8.self)
     }
 
-    /// Takes away white space around, quotes and percent-encoding, each once.
-    ///
-    /// - Throws: a sentence part that says what is wrong with the value.
-    package static func decode(_ value: String) throws(Fault) -> [UInt8] {
-        var value = value
-        var outcome: Result<[UInt8], Fault>?
-        value.withUTF8 { buffer in
-            do throws(Fault) {
-                outcome = .success(try decode(UnsafeRawBufferPointer(buffer)))
-            } catch {
-                outcome = .failure(error)
-            }
-        }
-        // `withUTF8` has run the closure, which always sets it.
-        return try outcome.unsafelyUnwrapped.get()
-    }
-
+    /// What is wrong with a header value, as a sentence part.
     package struct Fault: Error { package let reason: String }
 
-    private static func decode(_ raw: UnsafeRawBufferPointer) throws(Fault) -> [UInt8] {
+    /// Takes away white space around, quotes and percent-encoding, each once, and appends what is left.
+    package static func decode(_ raw: UnsafeRawBufferPointer, into out: inout [UInt8]) throws(Fault) {
         var start = 0
         var end = raw.count
         while start < end, isBlank(raw[start]) { start += 1 }
         while end > start, isBlank(raw[end - 1]) { end -= 1 }
         let trimmed = UnsafeRawBufferPointer(rebasing: raw[start..<end])
-        guard trimmed.first == 0x22 else { return try percentDecoded(trimmed) }
+        guard trimmed.first == 0x22 else { return try percentDecode(trimmed, into: &out) }
         var index = 0
         guard let unquoted = QuotedString.read(trimmed, from: &index), index == trimmed.count else {
             throw Fault(reason: "begins with a quote that is not closed at its end")
         }
-        var outcome: Result<[UInt8], Fault>?
-        unquoted.withUnsafeBytes { buffer in
-            do throws(Fault) { outcome = .success(try percentDecoded(buffer)) } catch { outcome = .failure(error) }
-        }
-        // `withUnsafeBytes` has run the closure, which always sets it.
-        return try outcome.unsafelyUnwrapped.get()
+        try percentDecode(unquoted, into: &out)
     }
 
-    private static func percentDecoded(_ text: UnsafeRawBufferPointer) throws(Fault) -> [UInt8] {
-        var out: [UInt8] = []
-        out.reserveCapacity(text.count)
-        var index = 0
-        while index < text.count {
-            let byte = text[index]
-            index += 1
-            guard byte == 0x25 else {
-                out.append(byte)
-                continue
-            }
-            guard index + 1 < text.count, let high = hexValue(text[index]), let low = hexValue(text[index + 1]) else {
+    private static func percentDecode(_ text: some RandomAccessCollection<UInt8>, into out: inout [UInt8]) throws(Fault)
+    {
+        var rest = text[...]
+        while let percent = rest.firstIndex(of: 0x25) {
+            out.append(contentsOf: rest[..<percent])
+            rest = rest[percent...].dropFirst()
+            guard let high = rest.popFirst().flatMap(hexValue), let low = rest.popFirst().flatMap(hexValue) else {
                 throw Fault(reason: "holds a % that two hexadecimal digits do not follow; a percent sign is %25")
             }
             out.append(high << 4 | low)
-            index += 2
         }
-        return out
+        out.append(contentsOf: rest)
     }
 
     private static func isPlain(_ byte: UInt8) -> Bool {

@@ -20,6 +20,7 @@ package struct JSONEventDecoder: ~Copyable {
 
     /// Reads the bytes of one event.
     package mutating func event(_ bytes: UnsafeRawBufferPointer) throws(CloudEventError) -> EventRecord {
+        try AttributeRules.check(size: bytes.count)
         var scanner = JSONScanner(bytes)
         let record = try event(&scanner)
         try scanner.reading { scanner throws(JSONError) in try scanner.expectEnd() }
@@ -28,6 +29,7 @@ package struct JSONEventDecoder: ~Copyable {
 
     /// Reads the bytes of a JSON array of events; the error of one names its place.
     package mutating func batch(_ bytes: UnsafeRawBufferPointer) throws(CloudEventError) -> [EventRecord] {
+        try AttributeRules.check(size: bytes.count)
         var scanner = JSONScanner(bytes)
         guard scanner.peek() != nil else { throw CloudEventError(.invalidJSON, nil, "the batch is empty text") }
         guard scanner.consume(0x5B) else {

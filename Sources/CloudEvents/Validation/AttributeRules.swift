@@ -6,6 +6,16 @@ package enum AttributeRules {
     /// How long a name may be, in bytes. The specification recommends 20; a record has 8 bits for it.
     package static var maximumNameLength: Int { 255 }
 
+    /// How many bytes one event, or a batch, may have: a record has 32 bits for a length.
+    package static var maximumSize: Int { 1 << 31 }
+
+    /// Checks the number of bytes of an event before it is read.
+    package static func check(size: Int) throws(CloudEventError) {
+        guard size <= maximumSize else {
+            throw CloudEventError(.invalidData, nil, "an event may have at most \(maximumSize) bytes, not \(size)")
+        }
+    }
+
     /// Checks the name of an extension attribute.
     package static func check(name: UnsafeRawBufferPointer) throws(CloudEventError) {
         guard !name.isEmpty else {

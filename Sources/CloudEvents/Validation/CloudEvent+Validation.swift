@@ -11,7 +11,7 @@ extension CloudEvent {
         if let dataschema { try Self.check(.dataschema, dataschema) }
         try validateExtensions()
         if case .json(let bytes) = data {
-            let fault = bytes.withUnsafeBytes { JSONScanner.fault(in: $0) }
+            let fault = bytes.withUnsafeBytes { JSONScanner.fault(in: $0, depth: 1) }
             if let fault {
                 throw CloudEventError(.invalidData, "data", "the data is \(fault)")
             }
@@ -85,10 +85,12 @@ extension AttributeValue {
 
 extension JSONScanner {
     /// What keeps these bytes from being one JSON text; `nil` when they are one.
-    package static func fault(in bytes: UnsafeRawBufferPointer) -> JSONError? {
+    ///
+    /// - Parameter depth: how deep the text will stand in another: 1 for data, which stands in an event.
+    package static func fault(in bytes: UnsafeRawBufferPointer, depth: Int = 0) -> JSONError? {
         var scanner = JSONScanner(bytes)
         do throws(JSONError) {
-            _ = try scanner.skipValue()
+            _ = try scanner.skipValue(depth: depth)
             try scanner.expectEnd()
             return nil
         } catch {

@@ -40,6 +40,14 @@ import Testing
             Samples.bytes(#"{"specversion":"1.0","\u0069d":"1","source":"/s","type":"t","d\u0061ta":[1]}"#))
         #expect(event.id == "1")
         #expect(event.data == .json(Samples.bytes("[1]")))
+
+        let escaped = #"{"specversion":"1.0","\u0069d":"1","source":"/s","type":"t" }"#
+        let plain = String(decoding: Samples.json(), as: UTF8.self)
+        let batch = try JSONEventFormat.decodeBatch(Samples.bytes("[\(escaped) , \(plain),\(escaped)]"))
+        #expect(batch.map(\.event.id) == ["1", "1", "1"])
+        for text in [#"{"\u0041":1}"#, #"{"id":"1","\u0069d":"2"}"#, #"{"\u0069d":"1",}"#, #"{"\u0069d":"1""#] {
+            #expect(throws: CloudEventError.self) { try JSONEventFormat.decode(Samples.bytes(text)) }
+        }
     }
 
     @Test(arguments: [
@@ -273,5 +281,8 @@ import Testing
         let deep = String(repeating: "[", count: 127) + String(repeating: "]", count: 127)
         #expect(throws: Never.self) { try JSONEventFormat.decode(Samples.json("\"data\":\(deep)")) }
         #expect(throws: CloudEventError.self) { try JSONEventFormat.decode(Samples.json("\"data\":[\(deep)]")) }
+        // The same bound for every way in, so that what is taken can be written as JSON and read again.
+        #expect(throws: Never.self) { try Samples.event(data: .json(Samples.bytes(deep))).validate() }
+        #expect(throws: CloudEventError.self) { try Samples.event(data: .json(Samples.bytes("[\(deep)]"))).validate() }
     }
 }
