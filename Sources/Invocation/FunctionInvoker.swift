@@ -81,7 +81,7 @@ package final class FunctionInvoker: Invoker {
 
     package func invoke(_ function: FunctionReference, calls: [FunctionCall]) async -> [Activation] {
         guard !calls.isEmpty else { return [] }
-        let now = WallClock.milliseconds
+        let now = TimeOfDay.milliseconds
         guard
             let version = catalog.version(
                 namespace: function.namespace, name: function.name, digest: function.version)
@@ -90,12 +90,15 @@ package final class FunctionInvoker: Invoker {
                 status: .internalError, result: ResultText.error("there is no function \(function)"))
             return failed(calls[...], function, failure, submitted: now)
         }
+        var function = function
+        function.version = version.digest
+        let resolved = function
         return await withCheckedContinuation { completion in
             var actions: [PoolMachine.Action] = []
             state.withLock { state in
                 let pool = Self.pool(of: version, &state)
                 let job = Job(
-                    id: state.nextJob, version: version, reference: function, calls: calls, submitted: now,
+                    id: state.nextJob, version: version, reference: resolved, calls: calls, submitted: now,
                     completion: completion)
                 state.nextJob += 1
                 state.jobs[job.id] = job
@@ -227,7 +230,7 @@ package final class FunctionInvoker: Invoker {
     private func failed(
         _ calls: ArraySlice<FunctionCall>, _ function: FunctionReference, _ failure: StartFailure, submitted: Int64
     ) -> [Activation] {
-        let now = WallClock.milliseconds
+        let now = TimeOfDay.milliseconds
         let ids = makeIDs(calls.count, at: now)
         return zip(calls, ids).enumerated().map { index, pair in
             Activation(

@@ -80,27 +80,8 @@ extension EventView {
             switch kind {
             case .boolean, .integer: out.append(contentsOf: value)
             case .binary: JSONWriter.string(Base64.encode(value), into: &out)
-            default: out.appendJSONString(value)
+            default: JSONWriter.string(value, into: &out)
             }
-        }
-        out.append(0x7D)
-    }
-
-    /// Appends the event in the JSON format of CloudEvents, data included.
-    func writeJSON(into out: inout [UInt8]) {
-        writeAttributes(into: &out)
-        switch dataKind {
-        case .none: return
-        case .json:
-            out.removeLast()
-            out.appendText(",\"data\":")
-            // One line is one message: white space between tokens may be an end of line.
-            out.append(contentsOf: data.lazy.map { $0 == 0x0A || $0 == 0x0D ? 0x20 : $0 })
-        case .bytes:
-            out.removeLast()
-            out.appendText(",\"data_base64\":\"")
-            out.append(contentsOf: Base64.encode(data).utf8)
-            out.append(0x22)
         }
         out.append(0x7D)
     }
@@ -138,38 +119,6 @@ extension [UInt8] {
         append(0x22)
         var text = text
         text.withUTF8 { append(contentsOf: $0) }
-        append(0x22)
-    }
-
-    /// Appends a JSON string of UTF-8 bytes; the common one without escapes in one copy.
-    mutating func appendJSONString(_ utf8: UnsafeRawBufferPointer) {
-        var index = 0
-        var isPlain = true
-        // Eight bytes at a time: a byte below 0x20, a quote or a backslash sets a high bit (bytes over 0x7F may set one
-        // too many, which only costs the slower way).
-        while index + 8 <= utf8.count {
-            let word = utf8.loadUnaligned(fromByteOffset: index, as: UInt64.self)
-            let ones: UInt64 = 0x0101_0101_0101_0101
-            let quote = word ^ (ones &* 0x22)
-            let backslash = word ^ (ones &* 0x5C)
-            let found = (word &- ones &* 0x20) | (quote &- ones) | (backslash &- ones)
-            if found & (ones &* 0x80) != 0 {
-                isPlain = false
-                break
-            }
-            index += 8
-        }
-        while isPlain, index < utf8.count {
-            let byte = utf8[index]
-            isPlain = byte >= 0x20 && byte != 0x22 && byte != 0x5C
-            index += 1
-        }
-        guard isPlain else {
-            JSONWriter.string(utf8, into: &self)
-            return
-        }
-        append(0x22)
-        append(contentsOf: utf8)
         append(0x22)
     }
 

@@ -22,7 +22,11 @@ enum ProgramLine {
                 JSONValue.object(version.parameters).write(into: &out)
             }
             out.appendText(",\"event\":")
-            record.withView { $0.writeJSON(into: &out) }
+            let start = out.count
+            record.withView { JSONEventEncoder.write($0, into: &out) }
+            // One line is one message: the data's own text may hold ends of line between its tokens (in strings they are
+            // escaped).
+            for index in start..<out.count where out[index] == 0x0A || out[index] == 0x0D { out[index] = 0x20 }
         case .arguments(let arguments):
             var whole = version.parameters
             for member in arguments.members { whole[member.name] = member.value }

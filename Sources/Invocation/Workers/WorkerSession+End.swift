@@ -11,7 +11,7 @@ extension WorkerSession {
     /// - Parameter end: `nil` when the process was killed and has not been seen to end in time.
     /// - Returns: `false` when this was done before.
     func settleEnd(_ end: WorkerEnd?) -> Bool {
-        let now = WallClock.milliseconds
+        let now = TimeOfDay.milliseconds
         return state.withLock { state in
             guard !state.hasEnded else { return false }
             state.hasEnded = true
@@ -89,7 +89,7 @@ extension WorkerSession {
     func startFailure(_ end: WorkerEnd?) -> FunctionInvoker.StartFailure? {
         state.withLock { state in
             guard !state.isReady else { return nil }
-            state.logs.endLines(time: WallClock.milliseconds, observe: nil)
+            state.logs.endLines(time: TimeOfDay.milliseconds, observe: nil)
             let logs = state.logs.take(call: 0)
             switch end {
             case .exited(let record):

@@ -51,7 +51,7 @@ final class WorkerSession: WorkerHandler {
         self.version = version
         self.owner = owner
         state = Mutex(
-            State(startBegan: WallClock.milliseconds, logs: LogCollector(token: token, limit: version.limits.logs)))
+            State(startBegan: TimeOfDay.milliseconds, logs: LogCollector(token: token, limit: version.limits.logs)))
     }
 
     /// The process is on its way: gives it what it is to run.
@@ -107,7 +107,7 @@ final class WorkerSession: WorkerHandler {
     private func sendFrame(_ state: inout State) {
         guard let job = state.job, let worker = state.worker else { return }
         let first = job.settled
-        let now = WallClock.milliseconds
+        let now = TimeOfDay.milliseconds
         state.frame += 1
         state.frameFirst = first
         state.answered = 0
@@ -139,7 +139,7 @@ final class WorkerSession: WorkerHandler {
     func worker(_ worker: Worker, sent message: UnsafeRawBufferPointer) {
         // What the call wrote is in the pipes already: a runner flushes before it answers.
         worker.drainLogs()
-        let now = WallClock.milliseconds
+        let now = TimeOfDay.milliseconds
         var completed: Job?
         var isReady = false
         var failure: FunctionInvoker.StartFailure?
@@ -177,7 +177,7 @@ final class WorkerSession: WorkerHandler {
     }
 
     func worker(_ worker: Worker, wrote bytes: UnsafeRawBufferPointer, toError: Bool) {
-        let now = WallClock.milliseconds
+        let now = TimeOfDay.milliseconds
         state.withLock { state in
             state.logs.add(bytes, toError: toError, time: now, observe: observer(state))
         }

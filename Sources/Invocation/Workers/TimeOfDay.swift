@@ -1,7 +1,7 @@
 internal import Glibc
 
 /// The time of day.
-enum WallClock {
+enum TimeOfDay {
     /// Milliseconds since 1970.
     static var milliseconds: Int64 {
         var time = timespec()
