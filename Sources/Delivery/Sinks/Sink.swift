@@ -1,0 +1,35 @@
+package import CloudEvents
+
+/// One event on its way to a sink.
+package struct Parcel: Sendable {
+    package var event: EventRecord
+    package var partition: Int
+    package var offset: UInt64
+    /// Which attempt this is, from 1.
+    package var attempt: Int
+
+    package init(event: EventRecord, partition: Int, offset: UInt64, attempt: Int) {
+        self.event = event
+        self.partition = partition
+        self.offset = offset
+        self.attempt = attempt
+    }
+}
+
+/// What became of one parcel.
+package struct SinkAnswer: Sendable {
+    package var outcome: DeliveryOutcome
+    /// Events to be appended, durably, before the parcel counts as delivered.
+    package var replies: [EventRecord]
+
+    package init(_ outcome: DeliveryOutcome, replies: [EventRecord] = []) {
+        self.outcome = outcome
+        self.replies = replies
+    }
+}
+
+/// Where events go.
+package protocol Sink: Sendable {
+    /// Delivers events in their order; one answer each, in the same order. Cancelled when the time is over.
+    func deliver(_ parcels: [Parcel]) async -> [SinkAnswer]
+}
