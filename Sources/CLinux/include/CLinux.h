@@ -1,5 +1,2 @@
 #pragma once
-
-#include "checksums.h"
-#include "files.h"
-#include "inotify.h"
+#include "archive.h"

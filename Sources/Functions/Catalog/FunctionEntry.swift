@@ -1,0 +1,68 @@
+/// Finds what to start inside a function's code.
+enum FunctionEntry {
+    /// The file to start and the handler's name in it (Python only; `nil`: the runtime looks).
+    static func find(
+        _ spec: FunctionSpec, in code: StoredCode
+    ) throws(FunctionError) -> (entry: String, handler: String?) {
+        switch spec.runtime {
+        case .python: try python(spec.handler, code)
+        case .executable: (try program(spec.handler, code), nil)
+        }
+    }
+
+    private static func python(
+        _ handler: String?, _ code: StoredCode
+    ) throws(FunctionError) -> (entry: String, handler: String?) {
+        var name = handler
+        if let handler {
+            let parts = handler.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
+            if parts.count == 2 || handler.hasSuffix(".py") {
+                guard code.files.contains(parts[0]) else {
+                    throw FunctionError(
+                        .invalidCode,
+                        "handler: there is no file \"\(parts[0])\" in the code; it has \(list(code.files))")
+                }
+                return (parts[0], parts.count == 2 ? parts[1] : nil)
+            }
+            name = handler
+        }
+        if code.files.count == 1, let only = code.files.first { return (only, name) }
+        for usual in ["__main__.py", "main.py", "handler.py"] where code.files.contains(usual) { return (usual, name) }
+        let top = code.files.filter { $0.hasSuffix(".py") && !$0.contains("/") }
+        guard top.count == 1, let only = top.first else {
+            throw FunctionError(
+                .invalidCode,
+                "the archive has no __main__.py, main.py or handler.py: name the file as handler \"file.py:function\"; "
+                    + "it has \(list(code.files))")
+        }
+        return (only, name)
+    }
+
+    private static func program(_ handler: String?, _ code: StoredCode) throws(FunctionError) -> String {
+        if let handler {
+            guard code.files.contains(handler) else {
+                throw FunctionError(
+                    .invalidCode, "handler: there is no file \"\(handler)\" in the code; it has \(list(code.files))")
+            }
+            guard code.programs.contains(handler) else {
+                throw FunctionError(
+                    .invalidCode, "handler: the file \"\(handler)\" is not executable; run chmod +x before packing it")
+            }
+            return handler
+        }
+        for usual in ["exec", "main"] where code.programs.contains(usual) { return usual }
+        guard code.programs.count == 1, let only = code.programs.first else {
+            throw FunctionError(
+                .invalidCode,
+                code.programs.isEmpty
+                    ? "the archive has no executable file; run chmod +x before packing it"
+                    : "the archive has several executable files: name one as handler; it has "
+                        + list(code.programs.sorted()))
+        }
+        return only
+    }
+
+    private static func list(_ names: [String]) -> String {
+        names.prefix(5).joined(separator: ", ") + (names.count > 5 ? " and \(names.count - 5) more" : "")
+    }
+}

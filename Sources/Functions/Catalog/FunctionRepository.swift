@@ -1,0 +1,191 @@
+package import CloudEvents
+import Manifest
+package import Persistence
+import Synchronization
+
+/// Code with its description, as a request brings it.
+package struct FunctionUpload: Sendable {
+    /// As in a manifest (``FunctionSpec``).
+    package var spec: JSONValue
+    /// Empty when the specification holds the code itself.
+    package var code: [UInt8]
+    /// Decides between archive and single file.
+    package var filename: String
+
+    package init(spec: JSONValue, code: [UInt8], filename: String) {
+        self.spec = spec
+        self.code = code
+        self.filename = filename
+    }
+}
+
+/// All functions of the server: documents in the registry, code in the code store.
+package final class FunctionRepository: FunctionCatalog {
+    private let registry: Registry
+    private let writer: RegistryWriter
+    private let store: CodeStore
+    private let versionsKept: Int
+    private let cache: Mutex<VersionCache>
+    private let observation = Mutex<RegistryObservation?>(nil)
+
+    /// - Parameters:
+    ///   - versionsKept: of one function; older ones go with the change that exceeds it.
+    ///   - cached: how many versions are held in memory.
+    package init(
+        _ registry: Registry, _ writer: RegistryWriter, _ store: CodeStore, versionsKept: Int = 20,
+        cached: Int = 4096
+    ) {
+        self.registry = registry
+        self.writer = writer
+        self.store = store
+        self.versionsKept = max(1, versionsKept)
+        cache = Mutex(VersionCache(capacity: cached))
+        let (_, observation) = registry.observe { [weak self] change in
+            let resource = change.resource
+            guard resource.kind == .function, let self else { return }
+            cache.withLock { $0.forget(namespace: resource.namespace, name: resource.name) }
+        }
+        self.observation.withLock { $0 = observation }
+    }
+
+    deinit { observation.withLock { $0?.cancel() } }
+
+    // MARK: Changing
+
+    /// Makes a function or a new version of it; the same again changes nothing.
+    @discardableResult
+    package func put(
+        namespace: String, name: String, _ upload: FunctionUpload, expectedGeneration: Int64? = nil
+    ) async throws(FunctionError) -> (change: RegistryChange, version: FunctionVersion) {
+        do throws(DocumentError) {
+            try ResourceName.check(name, path: "name", inPackage: true)
+            try ResourceName.checkNamespace(namespace, path: "namespace")
+        } catch {
+            throw FunctionError(error)
+        }
+        let spec: FunctionSpec
+        do throws(DocumentError) {
+            spec = try FunctionSpec(upload.spec, filename: upload.filename.isEmpty ? nil : upload.filename)
+        } catch {
+            throw FunctionError(error)
+        }
+        let stored = try await store(spec, upload)
+        defer { store.release(stored) }
+        let (entry, handler) = try FunctionEntry.find(spec, in: stored)
+        let document = FunctionVersion.document(spec, entry: entry, handler: handler)
+        let digest = FunctionVersion.digest(content: stored.digest, document: document)
+        let record = VersionDocument(digest: digest, content: stored.digest, document: document)
+        let change: RegistryChange
+        do throws(PersistenceError) {
+            change = try await writer.apply(
+                .putVersion(
+                    ResourceKey(.function, namespace, name), document: spec.document, version: record,
+                    keep: versionsKept, expectedGeneration: expectedGeneration))
+        } catch {
+            throw FunctionError(error)
+        }
+        guard let version = decode(record, namespace, name) else {
+            throw FunctionError(.storage, "the version \(digest) cannot be read back")
+        }
+        return (change, version)
+    }
+
+    /// Removes a function with all its versions; its code goes with the next collection.
+    @discardableResult
+    package func delete(
+        namespace: String, name: String, expectedGeneration: Int64? = nil
+    ) async throws(FunctionError) -> RegistryChange {
+        do {
+            return try await writer.delete(.function, namespace, name, expectedGeneration: expectedGeneration)
+        } catch {
+            throw FunctionError(error)
+        }
+    }
+
+    /// Removes code that no version of any function uses; see ``CodeStore/collect(referenced:)`` for when.
+    @discardableResult
+    package func collectGarbage() async throws(FunctionError) -> [String] {
+        do throws(PersistenceError) {
+            return try await store.collect { () async throws(PersistenceError) -> Set<String> in
+                try await registry.contents(of: .function)
+            }
+        } catch {
+            throw FunctionError(error)
+        }
+    }
+
+    // MARK: Finding
+
+    /// The current version, or the one with exactly this digest. From memory; the first time since it changed or was
+    /// last used a row is read from the file on the caller's thread (some 100 µs).
+    public func version(namespace: String, name: String, digest: String?) -> FunctionVersion? {
+        let key = VersionCache.Key(namespace: namespace, name: name, digest: digest)
+        let (found, epoch) = cache.withLock { ($0.find(key), $0.epoch) }
+        if let found { return found }
+        guard let read = try? read(key) else { return nil }
+        cache.withLock { $0.keep(key, read, readAt: epoch) }
+        return read
+    }
+
+    /// The history of a function, newest first; empty when there is none.
+    package func versions(namespace: String, name: String) async throws(FunctionError) -> [VersionDocument] {
+        do {
+            return try await registry.versions(ResourceKey(.function, namespace, name))
+        } catch {
+            throw FunctionError(error)
+        }
+    }
+
+    /// The one version whose digest begins so (four digits at least).
+    package func version(
+        namespace: String, name: String, prefix: String
+    ) async throws(FunctionError) -> FunctionVersion {
+        let what = ResourceKey(.function, namespace, name)
+        let all = try await versions(namespace: namespace, name: name)
+        guard !all.isEmpty else { throw FunctionError(.notFound, "there is no \(what)") }
+        guard prefix.utf8.count >= 4 else {
+            throw FunctionError(.invalidSpecification, "a version is named by at least four digits of its digest")
+        }
+        let matching = all.filter { $0.digest.hasPrefix(prefix.lowercased()) }
+        guard let first = matching.first else {
+            throw FunctionError(.notFound, "\(what) has no version \"\(prefix)\"; it keeps the last \(all.count)")
+        }
+        guard matching.count == 1 else {
+            throw FunctionError(.conflict, "\(what) has \(matching.count) versions that begin with \"\(prefix)\"")
+        }
+        guard let version = decode(first, namespace, name) else {
+            throw FunctionError(.storage, "the version \(first.digest) of \(what) cannot be read")
+        }
+        return version
+    }
+
+    private func read(_ key: VersionCache.Key) throws(PersistenceError) -> FunctionVersion? {
+        let resource = ResourceKey(.function, key.namespace, key.name)
+        var digest = key.digest
+        if digest == nil { digest = try registry.resource(resource)?.version }
+        guard let digest, let version = try registry.version(resource, digest: digest) else { return nil }
+        return decode(version, key.namespace, key.name)
+    }
+
+    private func decode(_ version: VersionDocument, _ namespace: String, _ name: String) -> FunctionVersion? {
+        FunctionVersion(version, namespace: namespace, name: name, codeDirectory: store.folder(version.content))
+    }
+
+    private func store(_ spec: FunctionSpec, _ upload: FunctionUpload) async throws(FunctionError) -> StoredCode {
+        let isProgram = spec.runtime == .executable
+        let bytes: [UInt8]
+        let filename: String
+        switch spec.source {
+        case .code(let text):
+            (bytes, filename) = (Array(text.utf8), isProgram ? "main" : "main.py")
+        case .file(let name):
+            (bytes, filename) = (upload.code, upload.filename.isEmpty ? name : upload.filename)
+        }
+        guard !bytes.isEmpty else { throw FunctionError(.invalidCode, "the code is empty") }
+        do {
+            return try await store.put(bytes, filename: filename, isProgram: isProgram)
+        } catch {
+            throw FunctionError(error)
+        }
+    }
+}

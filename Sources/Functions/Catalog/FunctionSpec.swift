@@ -1,0 +1,193 @@
+package import CloudEvents
+package import Manifest
+
+/// A function as its author describes it.
+package struct FunctionSpec: Sendable, Hashable {
+    /// Where the code comes from.
+    package enum Source: Sendable, Hashable {
+        /// A file beside the manifest: a program, a Python file or an archive; the bytes come with the upload.
+        case file(String)
+        /// The text itself.
+        case code(String)
+    }
+
+    /// How a run gets the event's data.
+    package enum Input: String, Sendable, Hashable, CaseIterable {
+        case event
+        /// The event's file as a local path.
+        case file
+    }
+
+    package var source: Source
+    package var runtime: FunctionVersion.Runtime
+    /// Python: `name`, `file.py:name` or `file.py`; executable: the program inside the archive. `nil`: found.
+    package var handler: String?
+    package var parameters: JSONObject
+    package var environment: [FunctionVersion.EnvironmentVariable]
+    package var limits: FunctionVersion.Limits
+    package var input: Input
+    package var description: String?
+
+    /// What the limits of a function may be.
+    private enum Range {
+        static let timeout = Int64(1)...86_400_000
+        static let memory = (Int64(16) << 20)...(Int64(1) << 40)
+        static let logs = Int64(0)...(Int64(64) << 20)
+        static let concurrency = 1...1024
+    }
+
+    /// - Parameters:
+    ///   - document: as in a manifest.
+    ///   - path: where it stands, for messages.
+    ///   - filename: of the code that was uploaded; counts when the document names no file itself.
+    package init(
+        _ document: JSONValue, path: String = "", filename: String? = nil
+    ) throws(DocumentError) {
+        var reader = try DocumentReader(document, path: path)
+        let file = try reader.string("file")
+        let code = try reader.string("code")
+        switch (file, code) {
+        case (_?, _?):
+            throw DocumentError(
+                path: reader.path(of: "code"), message: "a function has either a file or code, not both")
+        case (let file?, nil):
+            guard !file.isEmpty else {
+                throw DocumentError(path: reader.path(of: "file"), message: "this must not be empty")
+            }
+            source = .file(file)
+        case (nil, let code?):
+            // It stands in the registry and in each command of it.
+            guard code.utf8.count <= 256 << 10 else {
+                throw DocumentError(
+                    path: reader.path(of: "code"), message: "this is larger than 256 KiB: put it into a file")
+            }
+            source = .code(code)
+        case (nil, nil):
+            guard let filename else {
+                throw DocumentError(
+                    path: reader.path(of: "file"), message: "this is required, or the text itself as \"code\"")
+            }
+            source = .file(filename)
+        }
+        let word = try reader.word("runtime", of: FunctionVersion.Runtime.allCases.map(\.rawValue))
+        if let runtime = word.flatMap(FunctionVersion.Runtime.init) {
+            self.runtime = runtime
+        } else if let guess = Self.runtime(of: source) {
+            runtime = guess
+        } else {
+            throw DocumentError(
+                path: reader.path(of: "runtime"),
+                message: "this is required here (python or executable): only for a file that ends in .py it is clear")
+        }
+        handler = try reader.string("handler")
+        if let handler { try Self.check(handler: handler, path: reader.path(of: "handler")) }
+        parameters = try reader.freeObject("parameters") ?? [:]
+        environment = try Self.environment(
+            try reader.freeObject("environment"), path: reader.path(of: "environment"))
+        var limits = FunctionVersion.Limits()
+        if let timeout = try reader.duration("timeout") {
+            limits.timeout = try Self.check(timeout, Range.timeout, reader.path(of: "timeout")) {
+                Quantity.text(milliseconds: $0)
+            }
+        }
+        if let memory = try reader.size("memory") {
+            limits.memory = try Self.check(memory, Range.memory, reader.path(of: "memory"), Quantity.text(bytes:))
+        }
+        if let logs = try reader.size("logs") {
+            limits.logs = try Self.check(logs, Range.logs, reader.path(of: "logs"), Quantity.text(bytes:))
+        }
+        if let concurrency = try reader.integer("concurrency", in: Range.concurrency) {
+            limits.concurrency = concurrency
+        }
+        self.limits = limits
+        input = try reader.word("input", of: Input.allCases.map(\.rawValue)).flatMap(Input.init) ?? .event
+        description = try reader.string("description")
+        try reader.finish()
+    }
+
+    /// The same with everything that was left out written down; equal specifications have equal documents.
+    package var document: JSONValue {
+        var members = JSONObject()
+        switch source {
+        case .file(let name): members["file"] = .string(name)
+        case .code(let text): members["code"] = .string(text)
+        }
+        members["runtime"] = .string(runtime.rawValue)
+        members["handler"] = handler.map { .string($0) }
+        if !parameters.isEmpty { members["parameters"] = .object(parameters) }
+        if !environment.isEmpty {
+            members["environment"] = .object(
+                JSONObject(members: environment.map { .init(name: $0.name, value: .string($0.value)) }))
+        }
+        members["timeout"] = .string(Quantity.text(milliseconds: limits.timeout))
+        members["memory"] = .string(Quantity.text(bytes: limits.memory))
+        members["logs"] = .string(Quantity.text(bytes: limits.logs))
+        members["concurrency"] = .integer(Int64(limits.concurrency))
+        if input != .event { members["input"] = .string(input.rawValue) }
+        members["description"] = description.map { .string($0) }
+        return .object(members)
+    }
+
+    private static func runtime(of source: Source) -> FunctionVersion.Runtime? {
+        guard case .file(let name) = source else { return nil }
+        return name.lowercased().hasSuffix(".py") ? .python : nil
+    }
+
+    private static func check(handler: String, path: String) throws(DocumentError) {
+        guard !handler.isEmpty, handler.utf8.count <= 1024, !handler.hasPrefix("/"),
+            !handler.utf8.contains(where: { $0 < 0x20 || $0 == 0x7F || $0 == UInt8(ascii: "\\") }),
+            !handler.utf8.split(separator: UInt8(ascii: "/")).contains(where: { $0.elementsEqual("..".utf8) })
+        else {
+            throw DocumentError(path: path, message: "a name such as handle, or file.py:handle, was expected")
+        }
+    }
+
+    private static func environment(
+        _ object: JSONObject?, path: String
+    ) throws(DocumentError) -> [FunctionVersion.EnvironmentVariable] {
+        var variables: [FunctionVersion.EnvironmentVariable] = []
+        var size = 0
+        for member in object?.members ?? [] {
+            let place = "\(path).\(member.name)"
+            let name = Array(member.name.utf8)
+            guard let first = name.first, !(0x30...0x39).contains(first),
+                name.allSatisfy({
+                    (0x30...0x39).contains($0) || (0x41...0x5A).contains($0) || (0x61...0x7A).contains($0) || $0 == 0x5F
+                })
+            else {
+                throw DocumentError(
+                    path: path,
+                    message: "a variable's name has letters, digits and \"_\" and does not begin with a digit")
+            }
+            let value: String
+            switch member.value {
+            case .string(let text): value = text
+            case .integer, .number, .bool: value = member.value.text
+            default:
+                throw DocumentError(path: place, message: "a string was expected, not \(member.value.kindName)")
+            }
+            guard !value.utf8.contains(0) else {
+                throw DocumentError(path: place, message: "a variable cannot hold a NUL character")
+            }
+            size += name.count + value.utf8.count + 2
+            variables.append(.init(name: member.name, value: value))
+        }
+        // The kernel takes 2 MiB of arguments and environment together, 128 KiB of one string.
+        guard size <= 64 << 10 else {
+            throw DocumentError(path: path, message: "the variables are larger than 64 KiB")
+        }
+        return variables
+    }
+
+    private static func check(
+        _ value: Int64, _ range: ClosedRange<Int64>, _ path: String, _ text: (Int64) -> String
+    ) throws(DocumentError) -> Int64 {
+        guard range.contains(value) else {
+            throw DocumentError(
+                path: path,
+                message:
+                    "\(text(value)) is out of range: \(text(range.lowerBound)) to \(text(range.upperBound)) is allowed")
+        }
+        return value
+    }
+}

@@ -1,0 +1,53 @@
+import CloudEvents
+import Crypto
+import Persistence
+
+/// How a version stands in the registry, and its digest.
+extension FunctionVersion {
+    /// All that a run depends on except the code's own digest.
+    static func document(
+        _ spec: FunctionSpec, entry: String, handler: String?
+    ) -> JSONValue {
+        var members: JSONObject = ["runtime": .string(spec.runtime.rawValue), "entry": .string(entry)]
+        members["handler"] = handler.map { .string($0) }
+        members["parameters"] = .object(spec.parameters)
+        // A list, for its order counts.
+        members["environment"] = .array(spec.environment.map { [.string($0.name), .string($0.value)] })
+        members["limits"] = [
+            "timeout": .integer(spec.limits.timeout), "memory": .integer(spec.limits.memory),
+            "logs": .integer(spec.limits.logs), "concurrency": .integer(Int64(spec.limits.concurrency)),
+        ]
+        if spec.input != .event { members["input"] = .string(spec.input.rawValue) }
+        return .object(members)
+    }
+
+    /// SHA-256, hexadecimal, over the code's digest and the version's document in canonical JSON.
+    static func digest(content: String, document: JSONValue) -> String {
+        let whole: JSONValue = ["code": .string(content), "version": document]
+        return CodeStore.hexadecimal(SHA256.hash(data: whole.canonical.encoded()))
+    }
+
+    /// The version out of its document; `nil` when that is not one of ours.
+    init?(_ version: VersionDocument, namespace: String, name: String, codeDirectory: String) {
+        let document = version.document
+        guard let runtime = document["runtime"]?.string.flatMap(Runtime.init), let entry = document["entry"]?.string,
+            let timeout = document["limits"]?["timeout"]?.integer, let memory = document["limits"]?["memory"]?.integer,
+            let logs = document["limits"]?["logs"]?.integer,
+            let concurrency = document["limits"]?["concurrency"]?.integer.flatMap({ Int(exactly: $0) })
+        else { return nil }
+        var limits = Limits()
+        limits.timeout = timeout
+        limits.memory = memory
+        limits.logs = logs
+        limits.concurrency = concurrency
+        let environment = (document["environment"]?.array ?? []).compactMap { pair -> EnvironmentVariable? in
+            guard let parts = pair.array, parts.count == 2, let name = parts[0].string, let value = parts[1].string
+            else { return nil }
+            return EnvironmentVariable(name: name, value: value)
+        }
+        self.init(
+            namespace: namespace, name: name, digest: version.digest, runtime: runtime, entry: entry,
+            handler: document["handler"]?.string, codeDirectory: codeDirectory,
+            parameters: document["parameters"]?.object ?? [:], environment: environment, limits: limits)
+    }
+}

@@ -1,5 +1,0 @@
-import Testing
-
-@Suite struct FunctionsPlaceholder {
-    @Test func builds() {}
-}

@@ -1,5 +1,0 @@
-import Testing
-
-@Suite struct IdentityPlaceholder {
-    @Test func builds() {}
-}

@@ -1,5 +1,0 @@
-import Testing
-
-@Suite struct ManifestPlaceholder {
-    @Test func builds() {}
-}
