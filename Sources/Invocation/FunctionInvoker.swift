@@ -231,7 +231,7 @@ package final class FunctionInvoker: Invoker {
         _ calls: ArraySlice<FunctionCall>, _ function: FunctionReference, _ failure: StartFailure, submitted: Int64
     ) -> [Activation] {
         let now = TimeOfDay.milliseconds
-        let ids = makeIDs(calls.count, at: now)
+        let ids = ids(of: calls, at: now)
         return zip(calls, ids).enumerated().map { index, pair in
             Activation(
                 id: pair.1, function: function, cause: pair.0.cause, status: failure.status, result: failure.result,
@@ -239,6 +239,18 @@ package final class FunctionInvoker: Invoker {
                 start: now, end: now, waitMilliseconds: max(0, now - submitted), isolation: isolationLevel)
         }
     }
+
+    /// The ids of calls: those that were given, new ones for the rest.
+    func ids(of calls: ArraySlice<FunctionCall>, at milliseconds: Int64) -> [String] {
+        var ids = makeIDs(calls.count, at: milliseconds)
+        for (index, call) in calls.enumerated() {
+            if let given = call.activationID { ids[index] = given }
+        }
+        return ids
+    }
+
+    /// A new activation id, for a call that must be named before it ends.
+    package func makeID() -> String { makeIDs(1, at: TimeOfDay.milliseconds)[0] }
 
     func makeIDs(_ count: Int, at milliseconds: Int64) -> [String] {
         idState.withLock { ids in

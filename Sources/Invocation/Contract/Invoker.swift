@@ -70,10 +70,13 @@ public struct FunctionCall: Sendable {
     public var cause: Cause
     /// The same for every attempt at the same work, so that a function can make its outside effects idempotent.
     public var idempotencyKey: String?
+    /// The id that the activation is to have; one is made when `nil`. For who must name it before the run has ended.
+    public var activationID: String?
 
-    public init(input: Input, cause: Cause = Cause(), idempotencyKey: String? = nil) {
+    public init(input: Input, cause: Cause = Cause(), idempotencyKey: String? = nil, activationID: String? = nil) {
         self.input = input
         self.cause = cause
         self.idempotencyKey = idempotencyKey
+        self.activationID = activationID
     }
 }

@@ -117,13 +117,13 @@ final class WorkerSession: WorkerHandler {
         state.logs.begin(frame: state.frame)
         if version.runtime == .executable {
             state.frameCount = 1
-            state.ids = owner.makeIDs(1, at: now)
+            state.ids = owner.ids(of: job.calls[first...first], at: now)
             worker.send(ProgramLine.encode(job.calls[first], version: version, id: state.ids[0], now: now))
             return
         }
         let last = min(job.calls.count, first + owner.configuration.frameCalls)
         let isBatch = state.handlerKind == .batch
-        state.ids = owner.makeIDs(isBatch ? 1 : last - first, at: now)
+        state.ids = owner.ids(of: job.calls[first..<(isBatch ? first + 1 : last)], at: now)
         var frame = CallFrame(number: state.frame, capacity: 256 + (last - first) * 512)
         var index = first
         while index < last, frame.size < owner.configuration.frameBytes {

@@ -35,4 +35,18 @@ final class ChannelDirectory: Sendable {
         open.withLock { $0[Key(namespace: namespace, name: name)] = nil }
         try await store.delete("\(namespace)/\(name)")
     }
+
+    /// The channel for what a source of this channel cannot read, made when it is first needed: `<channel>.unreadable`.
+    func unreadable(namespace: String, channel: String) async throws(ChannelError) -> EmbeddedChannel {
+        let name = channel + ".unreadable"
+        if let known = self.channel(namespace: namespace, name: name) { return known }
+        try await ensure(namespace: namespace, name: name, ChannelSpec(retentionAge: 30 * 86_400_000))
+        guard let made = self.channel(namespace: namespace, name: name) else {
+            throw ChannelError(.closed, "the channel \(name) is being closed")
+        }
+        return made
+    }
+
+    /// Applies retention; what went wrong, by channel.
+    func maintain(now: Int64) async -> [String: ChannelError] { await store.maintain(now: now) }
 }

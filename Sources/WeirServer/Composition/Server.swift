@@ -1,0 +1,198 @@
+import AsyncHTTPClient
+import Channels
+import Delivery
+import EventSources
+import Foundation
+import Functions
+import Hummingbird
+import Identity
+import Invocation
+import Logging
+import NIOPosix
+import Persistence
+import Sandboxes
+import ServiceLifecycle
+import WeirHTTP
+
+/// The composition root: configuration in, parts out, one service group. Nothing else knows all parts.
+public struct Server: Sendable {
+    private let configuration: ServerConfiguration
+    private let version: String
+    private let logger: Logger
+
+    public init(_ configuration: ServerConfiguration, version: String, logger: Logger) {
+        self.configuration = configuration
+        self.version = version
+        self.logger = logger
+    }
+
+    /// Runs until it is told to stop (SIGTERM, SIGINT), then drains and ends.
+    ///
+    /// - Throws: ``StartError`` when it cannot start, saying what to do.
+    public func run() async throws {
+        let data = try DataDirectory(configuration.data)
+        let log = try logStore(data)
+        let database = try starting("the registry \(data.registry)") { try Database(path: data.registry) }
+        let key = try starting("the admin key") { try AdminKeyFile.open(at: data.adminKey) }
+        if key.isNew { logger.notice("An admin key was made", metadata: ["file": "\(data.adminKey)"]) }
+        let client = HTTPClient(
+            eventLoopGroupProvider: .singleton, configuration: HTTPSink.clientConfiguration)
+        let outcome: Result<Void, any Error>
+        do {
+            let parts = try await build(data, log, database, client)
+            try await serve(parts, data, key.key)
+            await parts.pool.stop()
+            await parts.activations.flush()
+            outcome = .success(())
+        } catch {
+            outcome = .failure(error)
+        }
+        data.withdraw()
+        try? await client.shutdown()
+        await log.close()
+        try? await database.close()
+        try outcome.get()
+    }
+
+    private func logStore(_ data: DataDirectory) throws(StartError) -> EmbeddedLogStore {
+        do {
+            return try EmbeddedLogStore(directory: data.channels, log: logger)
+        } catch {
+            throw StartError(error.message)
+        }
+    }
+
+    private func build(
+        _ data: DataDirectory, _ log: EmbeddedLogStore, _ database: Database, _ client: HTTPClient
+    ) async throws -> Parts {
+        let registry = try starting("the registry") { try Registry(database) }
+        let writer = RegistryWriter(registry, now: { ServerEngine.now })
+        let state = SQLiteStateStore(database)
+        let code = try starting("the code store") { try CodeStore(path: data.code) }
+        let functions = FunctionRepository(registry, writer, code)
+        let records = try await log.open(
+            "system/activations",
+            ChannelSpec(
+                retentionAge: configuration.activationAge, retentionBytes: configuration.activationBytes,
+                segmentBytes: 64 << 20, duplicateWindow: 0))
+        let activations = ActivationStore(channel: records, logger: logger)
+        let logs = LogFeed()
+        let pool = try invocation(data, functions, logs)
+        let invoker = RecordingInvoker(pool, store: activations)
+        let channels = ChannelDirectory(log)
+        let subscriptions = Subscriptions(
+            channels: { channels.channel(namespace: $0, name: $1) }, store: state, invoker: invoker, client: client,
+            drain: configuration.stopDeadline, log: logger)
+        let sources = SourceSupervisor(
+            logger: logger, channels: { try await channels.ends(of: $0, $1) },
+            make: { [factory = SourceFactory(store: state)] in try factory.make($0, $1, $2) })
+        let reconciler = Reconciler(
+            registry: registry, channels: channels, sources: sources, subscriptions: subscriptions, logger: logger)
+        return Parts(
+            registry: registry, writer: writer, channels: channels, functions: functions, pool: pool, invoker: invoker,
+            activations: activations, logs: logs, sources: sources, subscriptions: subscriptions,
+            reconciler: reconciler)
+    }
+
+    private func invocation(
+        _ data: DataDirectory, _ functions: FunctionRepository, _ logs: LogFeed
+    ) throws -> FunctionInvoker {
+        guard let program = configuration.launcher ?? LauncherLocation.beside() else {
+            throw StartError("weir-launcher is not beside this program: build it, or name it with --launcher")
+        }
+        let runner = try starting("the runtimes") { try RunnerFiles.python(in: data.runtimes) }
+        let launcher = try starting("the launcher \(program)") {
+            try Launcher(Launcher.Configuration(path: program), logger: logger)
+        }
+        let settings = InvocationConfiguration(
+            python: Server.absolute(configuration.python), pythonRunner: runner,
+            maximumWorkers: configuration.workers, idleGrace: configuration.idleGrace)
+        return FunctionInvoker(
+            settings, catalog: functions, launcher: launcher, logger: logger, onLogLine: { logs.add($0) })
+    }
+
+    private func serve(_ parts: Parts, _ data: DataDirectory, _ key: Secret) async throws {
+        let engine = ServerEngine(parts, version: version)
+        let access = ServerAccess(
+            authenticator: AdminKeyAuthenticator(key: key), authorizer: AdminKeyAuthorizer())
+        var limits = HTTPLimits()
+        limits.events = configuration.maximumBody
+        let face = try HTTPFace(engine: engine, access: access, limits: limits, now: { ServerEngine.now })
+        let (host, logger) = (configuration.host, logger)
+        let application = face.application(
+            host: host, port: configuration.port, logger: logger, eventLoopGroup: MultiThreadedEventLoopGroup.singleton
+        ) { address in
+            let url = "http://\(host.contains(":") ? "[\(host)]" : host):\(address.port ?? 0)"
+            do {
+                try data.publish(url: url)
+                logger.notice("Weir listens", metadata: ["url": "\(url)", "data": "\(data.path)"])
+            } catch {
+                logger.error("\(error)")
+            }
+        }
+        // Before anybody is served, everything that was declared stands.
+        await parts.reconciler.reconcileAll()
+        let maintenance = Maintenance(parts: parts, log: logger)
+        var group = ServiceGroupConfiguration(
+            services: [parts.subscriptions, parts.sources, maintenance, application],
+            gracefulShutdownSignals: [.sigterm, .sigint], logger: logger)
+        group.maximumGracefulShutdownDuration = .milliseconds(configuration.stopDeadline + 5_000)
+        try await ServiceGroup(configuration: group).run()
+        logger.notice("Weir stops")
+    }
+
+    private func starting<Value>(_ what: String, _ body: () throws -> Value) throws -> Value {
+        do {
+            return try body()
+        } catch {
+            throw StartError("\(what): \(error)")
+        }
+    }
+
+    /// A program's path: looked for in PATH when it is only a name.
+    private static func absolute(_ program: String) -> String {
+        guard !program.contains("/") else { return program }
+        for folder in (ProcessInfo.processInfo.environment["PATH"] ?? "/usr/bin:/bin").split(separator: ":") {
+            let candidate = "\(folder)/\(program)"
+            if FileManager.default.isExecutableFile(atPath: candidate) { return candidate }
+        }
+        return "/usr/bin/\(program)"
+    }
+}
+
+extension ChannelDirectory {
+    /// The channels of a source: that of its events, and that of its dead letters, made beside it when not named.
+    func ends(
+        of id: SourceID, _ spec: SourceSpec
+    ) async throws -> (events: any Channel, deadLetters: any Channel) {
+        func found(_ name: String) throws -> any Channel {
+            guard let channel = channel(namespace: id.namespace, name: name) else {
+                throw SourceError(.channel, "there is no channel \"\(name)\": create it first")
+            }
+            return channel
+        }
+        let events = try found(spec.channel)
+        guard let name = spec.deadLetter else {
+            return (events, try await unreadable(namespace: id.namespace, channel: spec.channel))
+        }
+        return (events, try found(name))
+    }
+}
+
+/// What is done now and then: retention, collection of code that nobody uses.
+struct Maintenance: Service {
+    let parts: Parts
+    let log: Logger
+
+    func run() async throws {
+        try await cancelWhenGracefulShutdown {
+            while true {
+                try await Task.sleep(for: .seconds(30))
+                for (name, error) in await parts.channels.maintain(now: ServerEngine.now) {
+                    log.warning("Retention failed", metadata: ["channel": "\(name)", "why": "\(error)"])
+                }
+                _ = try? await parts.functions.collectGarbage()
+            }
+        }
+    }
+}
