@@ -103,6 +103,75 @@ import Testing
         }
     }
 
+    private static func publish(_ id: String, headers: String = "") -> String {
+        let body = EventRouteTests.event(id, "/a/\(id)")
+        return "POST /v1/channels/storage/events HTTP/1.1\r\nhost: x\r\n\(key)\(headers)"
+            + "content-type: \(EventRouteTests.structured)\r\ncontent-length: \(body.utf8.count)\r\n\r\n\(body)"
+    }
+
+    private static func direct(_ face: TestFace) -> UInt64 {
+        face.face.metrics.counter("weir_http_requests_direct_total", "").value
+    }
+
+    @Test func pipelinedRequestsAreAnsweredInTheirOrderWhicheverWayTheyGo() async throws {
+        let face = try TestFace()
+        try await Self.onWire(face) { connection in
+            let get = "GET /v1/version HTTP/1.1\r\nhost: x\r\n\(Self.key)\r\n"
+            let call = "POST /v1/functions/checksum/invoke HTTP/1.1\r\nhost: x\r\n\(Self.key)\r\n"
+            let all = Self.publish("1") + get + Self.publish("2") + Self.publish("1") + call + get
+            // In pieces, so that requests end and begin within what is read at once.
+            var rest = all[...]
+            while !rest.isEmpty {
+                try await connection.send(String(rest.prefix(173)))
+                rest = rest.dropFirst(173)
+            }
+            let text = try await connection.text { $0.components(of: #"{"version""#) == 2 }
+            let bodies = text.split(separator: "\r\n").filter { $0.hasPrefix("{") }.map { line in
+                String(line[...(line.firstIndex(of: "}") ?? line.startIndex)])
+            }
+            #expect(
+                bodies == [
+                    #"{"accepted":1,"duplicates":0,"events":[{"partition":0,"offset":0}"#, #"{"version":"1.2.3"}"#,
+                    #"{"accepted":1,"duplicates":0,"events":[{"partition":0,"offset":1}"#,
+                    #"{"accepted":0,"duplicates":1,"events":[null]}"#, #"{"activationId":"0123"}"#,
+                    #"{"version":"1.2.3"}"#,
+                ])
+            #expect(text.components(of: "HTTP/1.1 2") == 6)
+            #expect(Self.direct(face) > 0)
+        }
+    }
+
+    @Test func aPublishIsAnsweredDirectlyAndWithTheSameChecks() async throws {
+        let face = try TestFace()
+        try await Self.onWire(face) { connection in
+            try await connection.send(Self.publish("1"))
+            let first = try await connection.text { $0.contains("]}") }
+            #expect(first.hasPrefix("HTTP/1.1 200 OK\r\n"))
+            #expect(first.lowercased().contains("\r\ndate: sun, 01 mar 2026 12:00:00 gmt\r\n"))
+            #expect(first.lowercased().contains("\r\nserver: weir\r\n"))
+            #expect(Self.direct(face) == 1)
+            try await connection.send(
+                Self.publish("2", headers: "connection: close\r\n").replacing("Bearer admin", with: "Bearer wrong"))
+            let text = try await connection.textUntilClosed()
+            #expect(text.contains("HTTP/1.1 401 Unauthorized"))
+            #expect(Self.direct(face) == 2)
+        }
+    }
+
+    @Test func aChunkedPublishGoesTheLongWay() async throws {
+        let face = try TestFace()
+        try await Self.onWire(face) { connection in
+            let body = EventRouteTests.event("1", "/a")
+            try await connection.send(
+                "POST /v1/channels/storage/events HTTP/1.1\r\nhost: x\r\n\(Self.key)"
+                    + "content-type: \(EventRouteTests.structured)\r\ntransfer-encoding: chunked\r\n\r\n"
+                    + "\(String(body.utf8.count, radix: 16))\r\n\(body)\r\n0\r\n\r\n")
+            let text = try await connection.text { $0.contains("]}") }
+            #expect(text.contains(#"{"accepted":1,"#))
+            #expect(Self.direct(face) == 0)
+        }
+    }
+
     @Test func aTailBringsWhatIsPublishedLater() async throws {
         let face = try TestFace()
         try await face.application.test(.live) { client in

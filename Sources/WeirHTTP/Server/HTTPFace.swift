@@ -11,6 +11,8 @@ package struct HTTPFace: Sendable {
     /// The face's own metrics; the server may add its own to the same registry.
     package let metrics: MetricsRegistry
 
+    static let serverName = "weir"
+
     /// - Parameter now: milliseconds since 1970.
     /// - Throws: ``JSONError`` when the built-in schemas are not well-formed, which a test rules out.
     package init(
@@ -49,11 +51,16 @@ package struct HTTPFace: Sendable {
         onListening: @escaping @Sendable (SocketAddress) async -> Void = { _ in }
     ) -> Application<Responder> {
         let limits = limits
+        let responder = responder
+        let direct = metrics.counter(
+            "weir_http_requests_direct_total", "Requests that were answered without the streaming server above.")
         return Application(
             responder: responder,
             server: .http1(
-                configuration: HTTP1Channel.Configuration(additionalChannelHandlers: [ConnectionGuard(limits: limits)])),
-            configuration: ApplicationConfiguration(address: .hostname(host, port: port), serverName: "weir"),
+                configuration: HTTP1Channel.Configuration(additionalChannelHandlers: [
+                    ConnectionGuard(limits: limits), DirectHandler(responder: responder, logger: logger, count: direct),
+                ])),
+            configuration: ApplicationConfiguration(address: .hostname(host, port: port), serverName: Self.serverName),
             onServerRunning: { channel in
                 if let address = channel.localAddress { await onListening(address) }
             },

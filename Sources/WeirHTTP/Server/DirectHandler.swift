@@ -1,0 +1,133 @@
+import HTTPTypes
+import Hummingbird
+import Logging
+import NIOCore
+import NIOHTTPTypes
+
+/// Performs what a ``DirectPath`` decides: collects short requests of the hot routes on the event loop and answers them
+/// through the same responder as all others, choke point included.
+final class DirectHandler: ChannelDuplexHandler, RemovableChannelHandler {
+    typealias InboundIn = HTTPRequestPart
+    typealias InboundOut = HTTPRequestPart
+    typealias OutboundIn = HTTPResponsePart
+    typealias OutboundOut = HTTPResponsePart
+
+    /// Bytes of a body that is collected here; longer ones are streamed.
+    static let limit = 1 << 20
+
+    private let responder: Responder
+    private let logger: Logger
+    private let count: Counter
+    private var path: DirectPath
+    private var head: HTTPRequest?
+    private var body = ByteBuffer()
+    /// What was read while an answer was made.
+    private var waiting = CircularBuffer<HTTPRequestPart>()
+    private var isReadHeld = false
+    private var isQuiesceHeld = false
+    private var date = HTTPDate()
+
+    init(responder: Responder, logger: Logger, count: Counter) {
+        self.responder = responder
+        self.logger = logger
+        self.count = count
+        path = DirectPath(limit: min(Self.limit, responder.limits.eventBody, responder.limits.arguments))
+    }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        let part = unwrapInboundIn(data)
+        if path.isAnswering {
+            waiting.append(part)
+        } else {
+            take(part, context)
+        }
+    }
+
+    private func take(_ part: HTTPRequestPart, _ context: ChannelHandlerContext) {
+        switch part {
+        case .head(let head):
+            guard path.readHead(head) == .keep else { return context.fireChannelRead(wrapInboundOut(part)) }
+            self.head = head
+            body.clear()
+        case .body(var buffer):
+            guard path.readBody() == .keep else { return context.fireChannelRead(wrapInboundOut(part)) }
+            // One part is the usual case, and is kept without a copy.
+            if body.readableBytes == 0 { body = buffer } else { body.writeBuffer(&buffer) }
+        case .end:
+            guard path.readEnd() == .answer else { return context.fireChannelRead(wrapInboundOut(part)) }
+            answer(context)
+        }
+    }
+
+    private func answer(_ context: ChannelHandlerContext) {
+        guard let head else { return }
+        count.add()
+        let request = RequestBody(buffer: body)
+        body = ByteBuffer()
+        let face = FaceContext(source: ApplicationRequestContextSource(channel: context.channel, logger: logger))
+        let bound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
+        let eventLoop = context.eventLoop
+        // Not a child of the connection's task, for there is none here. It ends with the answer; a client that leaves
+        // does not undo what it asked for.
+        Task { [responder] in
+            let response = await responder.respond(to: head, body: request, context: face)
+            let collected = BodyCollector()
+            // The hot routes answer with bytes that are there; nothing of a stream can fail here.
+            try? await response.body.write(collected)
+            eventLoop.execute {
+                let (handler, context) = bound.value
+                handler.write(response.head, collected.take(), context)
+            }
+        }
+    }
+
+    private func write(_ response: HTTPResponse, _ body: ByteBuffer, _ context: ChannelHandlerContext) {
+        var response = response
+        response.headerFields[.date] = date.text(milliseconds: responder.now())
+        response.headerFields[.server] = HTTPFace.serverName
+        if isQuiesceHeld || head?.headerFields[.connection]?.lowercased() == "close" {
+            response.headerFields[.connection] = "close"
+        }
+        head = nil
+        context.write(wrapOutboundOut(.head(response)), promise: nil)
+        if body.readableBytes > 0 { context.write(wrapOutboundOut(.body(body)), promise: nil) }
+        context.writeAndFlush(wrapOutboundOut(.end(nil)), promise: nil)
+        path.answered()
+        resume(context)
+    }
+
+    /// Goes on with what came, or was asked, while an answer was made.
+    private func resume(_ context: ChannelHandlerContext) {
+        var isTaken = false
+        while !path.isAnswering, let part = waiting.popFirst() {
+            take(part, context)
+            isTaken = true
+        }
+        if isTaken { context.fireChannelReadComplete() }
+        guard !path.isAnswering else { return }
+        if isReadHeld {
+            isReadHeld = false
+            context.read()
+        }
+    }
+
+    func read(context: ChannelHandlerContext) {
+        // Nothing more is taken from the network than one answer at a time: the client feels it as back pressure.
+        if path.isAnswering { isReadHeld = true } else { context.read() }
+    }
+
+    func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
+        if case .end = unwrapOutboundIn(data) { path.answeredAbove() }
+        context.write(data, promise: promise)
+    }
+
+    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        // Above nobody knows that a request is on its way here, and would close the connection under it. The answer
+        // closes it instead.
+        if event is ChannelShouldQuiesceEvent, path.isBusy {
+            isQuiesceHeld = true
+        } else {
+            context.fireUserInboundEventTriggered(event)
+        }
+    }
+}
