@@ -90,6 +90,22 @@ package final class FunctionRepository: FunctionCatalog {
         return (change, version)
     }
 
+    /// What a put would make, without making it: the document and the digest of the version.
+    package func preview(_ upload: FunctionUpload) async throws(FunctionError) -> (document: JSONValue, digest: String) {
+        let spec: FunctionSpec
+        do throws(DocumentError) {
+            spec = try FunctionSpec(upload.spec, filename: upload.filename.isEmpty ? nil : upload.filename)
+        } catch {
+            throw FunctionError(error)
+        }
+        // The code is unpacked to be looked at; nothing refers to it, so the next collection takes it.
+        let stored = try await store(spec, upload)
+        defer { store.release(stored) }
+        let (entry, handler) = try FunctionEntry.find(spec, in: stored)
+        let version = FunctionVersion.document(spec, entry: entry, handler: handler)
+        return (spec.document, FunctionVersion.digest(content: stored.digest, document: version))
+    }
+
     /// Removes a function with all its versions; its code goes with the next collection.
     @discardableResult
     package func delete(

@@ -1,4 +1,5 @@
 import Channels
+import Persistence
 import Synchronization
 
 /// The open channels by namespace and name.
@@ -37,10 +38,14 @@ final class ChannelDirectory: Sendable {
     }
 
     /// The channel for what a source of this channel cannot read, made when it is first needed: `<channel>.unreadable`.
-    func unreadable(namespace: String, channel: String) async throws(ChannelError) -> EmbeddedChannel {
+    func unreadable(
+        namespace: String, channel: String, _ writer: RegistryWriter
+    ) async throws -> EmbeddedChannel {
         let name = channel + ".unreadable"
         if let known = self.channel(namespace: namespace, name: name) { return known }
-        try await ensure(namespace: namespace, name: name, ChannelSpec(retentionAge: 30 * 86_400_000))
+        let spec = ChannelSpec(retentionAge: 30 * 86_400_000)
+        try await writer.put(.channel, namespace, name, spec.document)
+        try await ensure(namespace: namespace, name: name, spec)
         guard let made = self.channel(namespace: namespace, name: name) else {
             throw ChannelError(.closed, "the channel \(name) is being closed")
         }

@@ -70,6 +70,8 @@ public struct Server: Sendable {
         let state = SQLiteStateStore(database)
         let code = try starting("the code store") { try CodeStore(path: data.code) }
         let functions = FunctionRepository(registry, writer, code)
+        // No worker runs yet, so code that no version uses can go.
+        try await functions.collectGarbage()
         let records = try await log.open(
             "system/activations",
             ChannelSpec(
@@ -84,7 +86,7 @@ public struct Server: Sendable {
             channels: { channels.channel(namespace: $0, name: $1) }, store: state, invoker: invoker, client: client,
             drain: configuration.stopDeadline, log: logger)
         let sources = SourceSupervisor(
-            logger: logger, channels: { try await channels.ends(of: $0, $1) },
+            logger: logger, channels: { try await channels.ends(of: $0, $1, writer) },
             make: { [factory = SourceFactory(store: state)] in try factory.make($0, $1, $2) })
         let reconciler = Reconciler(
             registry: registry, channels: channels, sources: sources, subscriptions: subscriptions, logger: logger)
@@ -116,7 +118,7 @@ public struct Server: Sendable {
         let access = ServerAccess(
             authenticator: AdminKeyAuthenticator(key: key), authorizer: AdminKeyAuthorizer())
         var limits = HTTPLimits()
-        limits.events = configuration.maximumBody
+        limits.eventBody = configuration.maximumBody
         let face = try HTTPFace(engine: engine, access: access, limits: limits, now: { ServerEngine.now })
         let (host, logger) = (configuration.host, logger)
         let application = face.application(
@@ -163,7 +165,7 @@ public struct Server: Sendable {
 extension ChannelDirectory {
     /// The channels of a source: that of its events, and that of its dead letters, made beside it when not named.
     func ends(
-        of id: SourceID, _ spec: SourceSpec
+        of id: SourceID, _ spec: SourceSpec, _ writer: RegistryWriter
     ) async throws -> (events: any Channel, deadLetters: any Channel) {
         func found(_ name: String) throws -> any Channel {
             guard let channel = channel(namespace: id.namespace, name: name) else {
@@ -173,13 +175,13 @@ extension ChannelDirectory {
         }
         let events = try found(spec.channel)
         guard let name = spec.deadLetter else {
-            return (events, try await unreadable(namespace: id.namespace, channel: spec.channel))
+            return (events, try await unreadable(namespace: id.namespace, channel: spec.channel, writer))
         }
         return (events, try found(name))
     }
 }
 
-/// What is done now and then: retention, collection of code that nobody uses.
+/// What is done now and then: retention.
 struct Maintenance: Service {
     let parts: Parts
     let log: Logger
@@ -191,7 +193,6 @@ struct Maintenance: Service {
                 for (name, error) in await parts.channels.maintain(now: ServerEngine.now) {
                     log.warning("Retention failed", metadata: ["channel": "\(name)", "why": "\(error)"])
                 }
-                _ = try? await parts.functions.collectGarbage()
             }
         }
     }

@@ -8,18 +8,15 @@ import WeirHTTP
 extension ServerEngine {
     /// A function's put: its code comes along or stays as it is, and each change is a new version.
     func putFunction(_ request: PutRequest, _ current: ResourceDocument?) async throws(Problem) -> PutOutcome {
-        var spec = request.document
-        var code = request.code?.bytes ?? []
-        var filename = request.code?.filename ?? ""
-        if request.code == nil, spec["code"] == nil {
-            (code, filename) = try parts.currentCode(request.namespace, request.name, current)
+        guard request.code != nil || request.document["code"] != nil else {
+            let message = "the code is required with every change: {\"filename\": …, \"base64\": …}"
+            throw Problem(.unprocessableContent, "invalid-document", message, errors: [.init(.path("code"), message)])
         }
-        spec["file"] = filename.isEmpty ? spec["file"] : nil
-        let upload = FunctionUpload(spec: .object(spec), code: code, filename: filename)
+        let upload = FunctionUpload(
+            spec: .object(request.document), code: request.code?.bytes ?? [], filename: request.code?.filename ?? "")
         do {
             if request.dryRun {
-                let (document, digest) = try await parts.functions.preview(
-                    namespace: request.namespace, name: request.name, upload)
+                let (document, digest) = try await parts.functions.preview(upload)
                 var changes = difference(current?.document, document)
                 if let current, current.version != digest {
                     changes.append(
@@ -79,12 +76,32 @@ extension ServerEngine {
     }
 
     func activations(_ query: ActivationQuery) async throws(Problem) -> Page<Activation> {
-        try await parts.activations.page(query)
+        let filter = ActivationFilter(
+            namespace: query.namespace, function: query.function, status: query.status,
+            subscription: query.subscription.map { "\(query.namespace)/\($0)" }, since: query.since, until: query.until)
+        do {
+            let page = try await parts.activations.list(filter, limit: query.page.limit, cursor: query.page.cursor)
+            return Page(items: page.activations, next: page.cursor)
+        } catch {
+            throw Problem(error)
+        }
     }
 
     func activation(id: String, namespace: String) async throws(Problem) -> Activation? {
-        try await parts.activations.find(id, namespace: namespace)
+        await parts.activations.flush()
+        do {
+            let found = try await parts.activations.get(id)
+            return found?.function.namespace == namespace ? found : nil
+        } catch {
+            throw Problem(error)
+        }
     }
+}
+
+extension ServerEngine {
+    func logs(_ query: LogQuery) async throws(Problem) -> LogPage { parts.logs.page(query) }
+
+    func waitForLogs(namespace: String, behind cursor: String) async { await parts.logs.wait(behind: cursor) }
 }
 
 extension Problem {

@@ -33,8 +33,11 @@ extension ServerEngine {
     func put(_ request: PutRequest) async throws(Problem) -> PutOutcome {
         let current = try stored(request.kind, request.namespace, request.name)
         try request.precondition.check(current?.generation)
-        if let fault = ResourceName.problem(request.name, kind: request.kind) {
-            throw Problem(DocumentError(path: "name", message: fault))
+        do {
+            try ResourceName.check(request.name, path: "name", inPackage: request.kind == .functions)
+            try ResourceName.checkNamespace(request.namespace, path: "namespace")
+        } catch {
+            throw Problem(error)
         }
         if request.kind == .functions { return try await putFunction(request, current) }
         let document: JSONValue
@@ -54,10 +57,8 @@ extension ServerEngine {
         }
         do {
             let key = ResourceKey(request.kind.stored, request.namespace, request.name)
-            let change = try await parts.registry.apply(
-                RegistryCommand(
-                    time: ServerEngine.now, uid: UUID().uuidString.lowercased(),
-                    change: .put(key, document: document, expectedGeneration: expected(request, current))))
+            let change = try await parts.writer.apply(
+                .put(key, document: document, expectedGeneration: expected(request, current)))
             await parts.reconciler.reconcile(key)
             return PutOutcome(verdict: verdict(change), resource: await shown(change.resource), changes: changes)
         } catch {
@@ -75,10 +76,7 @@ extension ServerEngine {
         if dryRun { return true }
         do {
             let key = ResourceKey(kind.stored, namespace, name)
-            _ = try await parts.registry.apply(
-                RegistryCommand(
-                    time: ServerEngine.now, uid: UUID().uuidString.lowercased(),
-                    change: .delete(key, expectedGeneration: current.generation)))
+            try await parts.writer.apply(.delete(key, expectedGeneration: current.generation))
             await parts.reconciler.reconcile(key)
             return true
         } catch where error.code == .notFound {
@@ -101,26 +99,26 @@ extension ServerEngine {
 
     /// The document in the form in which it is kept: checked, defaults filled in.
     private func normalised(_ request: PutRequest) throws(DocumentError) -> JSONValue {
-        var reader = try DocumentReader(.object(request.document))
-        let document: JSONValue
         switch request.kind {
-        case .channels: document = try ChannelSpec(&reader).document
-        case .sources: document = try SourceSpec(&reader).document
-        case .subscriptions: document = try SubscriptionSpec(&reader).document
-        case .functions: document = .null
+        case .channels:
+            var reader = try DocumentReader(.object(request.document))
+            let spec = try ChannelSpec(&reader)
+            try reader.finish()
+            return spec.document
+        case .sources: return try SourceSpec(.object(request.document)).document
+        case .subscriptions: return try SubscriptionSpec(.object(request.document)).document
+        case .functions: return .null
         }
-        try reader.finish()
-        return document
     }
 
     func difference(_ old: JSONValue?, _ new: JSONValue) -> [PutOutcome.Change] {
         guard let old else { return [] }
-        return DocumentDiff(from: old, to: new).changes.map {
+        return DocumentDiff(from: old, to: new).differences.map {
             PutOutcome.Change(path: $0.path, before: $0.old, after: $0.new)
         }
     }
 
-    private func expected(_ request: PutRequest, _ current: ResourceDocument?) -> Int64? {
+    func expected(_ request: PutRequest, _ current: ResourceDocument?) -> Int64? {
         if case .none = request.precondition { nil } else { current?.generation ?? 0 }
     }
 

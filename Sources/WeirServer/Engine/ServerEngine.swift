@@ -17,13 +17,11 @@ final class ServerEngine: Engine {
     let parts: Parts
     let versionText: String
     let started: Date
-    let replayBook: ReplayBook
 
     init(_ parts: Parts, version: String) {
         self.parts = parts
         versionText = version
         started = Date()
-        replayBook = ReplayBook()
     }
 
     static var now: Int64 { Int64(Date().timeIntervalSince1970 * 1000) }
@@ -39,17 +37,6 @@ extension Problem {
         case .closed: self = .unavailable(error.message)
         case .ioFailure, .corrupt: self = .internalError(error.message)
         default: self = Problem(.badRequest, "invalid", error.message)
-        }
-    }
-
-    /// A channel that could not do what was asked.
-    init(_ error: ChannelError) {
-        switch error.code {
-        case .diskFull: self = Problem(.insufficientStorage, "disk-full", error.message)
-        case .recordTooLarge: self = Problem(.contentTooLarge, "too-large", error.message)
-        case .closed: self = .unavailable(error.message)
-        case .outOfRange: self = Problem(.badRequest, "out-of-range", error.message)
-        case .ioFailure, .format: self = .internalError(error.message)
         }
     }
 }
