@@ -101,9 +101,8 @@ let package = Package(
             [
                 "CloudEvents", "Manifest", "Persistence", "Identity", "Channels", "StorageEvents", "EventSources",
                 "Functions",
-                "Sandboxes", "Invocation", "Delivery", "WeirHTTP", hummingbird, httpClient, nioCore, nioPosix, nioHTTP1,
-                crypto,
-                log, lifecycle,
+                "Sandboxes", "Invocation", "Delivery", "WeirHTTP", hummingbird, httpClient, httpTypes, nioCore, nioPosix,
+                nioHTTP1, crypto, log, lifecycle,
             ]),
         .executableTarget(
             name: "weir",

@@ -1,9 +1,9 @@
 package import Channels
-import HTTPTypes
+package import HTTPTypes
 
 extension HTTPResponse.Status {
     /// 507 of RFC 4918 §11.5.
-    static let insufficientStorage = HTTPResponse.Status(code: 507, reasonPhrase: "Insufficient Storage")
+    package static let insufficientStorage = HTTPResponse.Status(code: 507, reasonPhrase: "Insufficient Storage")
 }
 
 extension Problem {
@@ -18,6 +18,8 @@ extension Problem {
             self.init(.contentTooLarge, "too-large", error.message)
         case .outOfRange:
             self.init(.badRequest, "out-of-range", error.message)
+        case .locked, .conflict:
+            self.init(.conflict, "conflict", error.message)
         case .format:
             self.init(.internalServerError, "internal-error", error.message)
         }

@@ -3,6 +3,7 @@ import CloudEvents
 import Delivery
 import EventSources
 import Functions
+import HTTPTypes
 import Invocation
 import Manifest
 import Persistence
@@ -25,13 +26,15 @@ struct Parts: Sendable {
     /// What a resource's running part says of itself.
     func status(of resource: ResourceDocument) async -> JSONValue? {
         switch resource.kind {
-        case .channel: channelStatus(resource)
+        case .channel:
+            return channelStatus(resource)
         case .source:
-            await sources.status(of: SourceID(namespace: resource.namespace, name: resource.name))?.document
+            return await sources.status(of: SourceID(namespace: resource.namespace, name: resource.name))?.document
         case .subscription:
-            await subscriptions.status(SubscriptionKey(namespace: resource.namespace, name: resource.name))?.document
-        case .function: functionStatus(resource)
-        default: nil
+            let key = SubscriptionKey(namespace: resource.namespace, name: resource.name)
+            return await subscriptions.status(key)?.document
+        case .function: return functionStatus(resource)
+        default: return nil
         }
     }
 

@@ -94,9 +94,9 @@ actor Reconciler {
         }
         var spec = try SubscriptionSpec(resource.document)
         spec.paused = spec.paused || resource.isPaused
-        do {
+        do throws(SubscriptionError) {
             try await subscriptions.add(id, spec)
-        } catch where error.code == .noSuchChannel {
+        } catch let error where error.code == .noSuchChannel {
             // Not an error of the server: it starts when the channel comes.
             logger.notice("A subscription waits for its channel", metadata: ["why": "\(error.message)"])
         }

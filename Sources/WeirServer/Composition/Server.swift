@@ -7,7 +7,7 @@ import Functions
 import Hummingbird
 import Identity
 import Invocation
-import Logging
+public import Logging
 import NIOPosix
 import Persistence
 import Sandboxes

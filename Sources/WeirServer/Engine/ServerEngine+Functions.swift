@@ -1,5 +1,7 @@
+import Channels
 import CloudEvents
 import Functions
+import HTTPTypes
 import Invocation
 import Manifest
 import Persistence

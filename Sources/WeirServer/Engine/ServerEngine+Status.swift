@@ -1,7 +1,9 @@
+import Channels
 import CloudEvents
 import Delivery
 import EventSources
 import Foundation
+import Invocation
 import Persistence
 import WeirHTTP
 

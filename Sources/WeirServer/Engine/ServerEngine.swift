@@ -4,6 +4,7 @@ import Delivery
 import EventSources
 import Foundation
 import Functions
+import HTTPTypes
 import Invocation
 import Logging
 import Manifest
@@ -35,8 +36,8 @@ extension Problem {
         case .notFound: self = Problem(.notFound, "not-found", error.message)
         case .diskFull: self = Problem(.insufficientStorage, "disk-full", error.message)
         case .closed: self = .unavailable(error.message)
+        case .invalid: self = Problem(.badRequest, "invalid", error.message)
         case .ioFailure, .corrupt: self = .internalError(error.message)
-        default: self = Problem(.badRequest, "invalid", error.message)
         }
     }
 }
