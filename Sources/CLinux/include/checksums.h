@@ -3,6 +3,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/// Asks the processor to bring a cache line that will soon be needed; never faults.
+static inline void weir_prefetch(const void *_Nullable address) { __builtin_prefetch(address); }
+
 /// Whether this processor has the CRC32C instruction that `weir_crc32c_hardware` needs.
 int weir_crc32c_available(void);
 

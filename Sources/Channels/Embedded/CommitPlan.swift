@@ -8,6 +8,9 @@ struct CommitPlan: Sendable {
         case duplicate(ofBatch: Int?)
     }
 
+    /// How many events before its turn an identity's place in the window is fetched from memory.
+    private static let ahead = 8
+
     private let requests: [AppendRequest]
     private var slots: [[Slot]] = []
     /// The batches, each of one partition.
@@ -24,7 +27,12 @@ struct CommitPlan: Sendable {
         for request in requests {
             var slots: [Slot] = []
             slots.reserveCapacity(request.events.count)
-            for (event, route) in zip(request.events, request.routes) {
+            let routes = request.routes
+            for (index, event) in request.events.enumerated() {
+                let route = routes[index]
+                if index + Self.ahead < routes.count, let next = routes[index + Self.ahead].identity {
+                    window.prepare(next, ahead: Self.ahead)
+                }
                 let batch: Int
                 if let known = batchOf[route.partition] {
                     batch = known

@@ -126,19 +126,12 @@ package final class EmbeddedChannel: Channel {
 
     /// - Returns: whether the commit is done; otherwise its last thread calls ``drain()``.
     private func commit(_ requests: [AppendRequest]) -> Bool {
-        let plan: CommitPlan
-        do throws(ChannelError) {
-            plan = try window.withLock { window throws(ChannelError) in
-                // Out of the variable while it changes, so that the window is not copied.
-                var open: DuplicateWindow
-                if let known = window.take() { open = known } else { open = try remembered() }
-                let plan = CommitPlan(requests, window: &open)
-                window = open
-                return plan
-            }
-        } catch {
-            for request in requests { request.continuation.resume(returning: .failure(error)) }
-            return true
+        let plan = window.withLock { window in
+            // Out of the variable while it changes, so that the window is not copied.
+            var open = window.take() ?? remembered()
+            let plan = CommitPlan(requests, window: &open)
+            window = open
+            return plan
         }
         let (partitions, segmentBytes) = settings.withLock { ($0.partitions, $0.segmentBytes) }
         let now = clock()
@@ -154,16 +147,15 @@ package final class EmbeddedChannel: Channel {
         let gathering = Gathering(count: plan.batches.count)
         for index in plan.batches.indices.dropFirst() {
             threads.writers.submit {
-                if let results = gathering.add(index, write(index)) { self.resume(plan, results) }
+                guard let results = gathering.add(index, write(index)) else { return }
+                self.finish(plan, results)
+                self.drain()
             }
         }
-        if let results = gathering.add(0, write(0)) { resume(plan, results) }
-        return false
-    }
-
-    private func resume(_ plan: CommitPlan, _ results: [Result<UInt64, ChannelError>]) {
+        // Not by calling drain() here: the loop that called this goes on, and the stack does not grow.
+        guard let results = gathering.add(0, write(0)) else { return false }
         finish(plan, results)
-        drain()
+        return true
     }
 
     private func finish(_ plan: CommitPlan, _ results: [Result<UInt64, ChannelError>]) {
@@ -176,27 +168,23 @@ package final class EmbeddedChannel: Channel {
     }
 
     /// The window as the segments remember it.
-    private func remembered() throws(ChannelError) -> DuplicateWindow {
+    private func remembered() -> DuplicateWindow {
         let (partitions, capacity) = settings.withLock { ($0.partitions, $0.spec.duplicateWindow) }
         var window = DuplicateWindow(capacity: capacity)
         guard capacity > 0 else { return window }
-        do throws(SystemError) {
-            var sources = partitions.map { Partition.Identities($0) }
-            var newest: [EventIdentity] = []
-            while newest.count < capacity {
-                var best: (source: Int, entry: IdentityEntry)?
-                for index in sources.indices {
-                    guard let entry = try sources[index].peek() else { continue }
-                    if best.map({ entry.appended > $0.entry.appended }) ?? true { best = (index, entry) }
-                }
-                guard let best else { break }
-                newest.append(best.entry.identity)
-                sources[best.source].drop()
+        var sources = partitions.map { Partition.Identities($0) }
+        var newest: [EventIdentity] = []
+        while newest.count < capacity {
+            var best: (source: Int, entry: IdentityEntry)?
+            for index in sources.indices {
+                guard let entry = sources[index].peek() else { continue }
+                if best.map({ entry.appended > $0.entry.appended }) ?? true { best = (index, entry) }
             }
-            for identity in newest.reversed() { _ = window.insert(identity) }
-        } catch {
-            throw error.channelError("reading which events channel \(name) has seen")
+            guard let best else { break }
+            newest.append(best.entry.identity)
+            sources[best.source].drop()
         }
+        for identity in newest.reversed() { _ = window.insert(identity) }
         return window
     }
 
@@ -237,7 +225,7 @@ package final class EmbeddedChannel: Channel {
     ) async throws(ChannelError) -> RecordBatch {
         let partition = try self.partition(partition)
         // Nothing there: no thread need be asked.
-        if partition.bounds.next == offset {
+        if partition.state.withLock({ $0.next }) == offset {
             return RecordBatch(partition: partition.number, storage: [], entries: [], nextOffset: offset)
         }
         let result = await threads.readers.run { () -> Result<RecordBatch, ChannelError> in

@@ -11,7 +11,7 @@ package final class EmbeddedLogStore: Sendable {
         package var readerThreads = 2
         /// Files kept open.
         package var openFiles = 512
-        /// The largest event, in bytes.
+        /// The largest event that is taken, in bytes; 64 MiB at most.
         package var largestRecord = 16 << 20
         /// How much of what has queued up one commit takes, in bytes.
         package var commitBytes = 8 << 20
@@ -104,7 +104,8 @@ package final class EmbeddedLogStore: Sendable {
             try onDisk("making \(path)") { () throws(SystemError) in try fileSystem.syncDirectory(directory) }
             let environment = PartitionEnvironment(
                 fileSystem: fileSystem, files: files, scratch: scratch, key: meta.key, salt: meta.salt,
-                keepsIdentities: spec.duplicateWindow > 0, largestRecord: options.largestRecord, report: report)
+                keepsIdentities: spec.duplicateWindow > 0,
+                largestRecord: min(options.largestRecord, RecordFrame.largestPayload), report: report)
             let folder = ChannelFolder(name: name, directory: path, environment: environment, now: clock())
             let partitions = try folder.grow([], from: meta.partitions, to: spec.partitions)
             return .success(

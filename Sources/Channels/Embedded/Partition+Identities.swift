@@ -15,9 +15,16 @@ extension Partition {
         }
 
         /// The newest entry not yet taken.
-        mutating func peek() throws(SystemError) -> IdentityEntry? {
+        ///
+        /// A segment that cannot be read is passed over: repeated events may then be stored twice, which is better than
+        /// storing none.
+        mutating func peek() -> IdentityEntry? {
             while entries.isEmpty, let segment = segments.popLast() {
-                entries = try partition.identities(of: segment)
+                do throws(SystemError) {
+                    entries = try partition.identities(of: segment)
+                } catch {
+                    partition.environment.report("repeated events may not be recognised: \(error.text)")
+                }
             }
             return entries.last
         }

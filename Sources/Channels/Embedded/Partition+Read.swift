@@ -67,7 +67,7 @@ extension Partition {
                 if place.offset > expected { lose(to: place.offset, .damaged) }
                 let base = snapshot.segments[index].base
                 let chunk = try Chunk(
-                    file, salt: environment.salt, largest: environment.largestRecord, from: place.position,
+                    file, salt: environment.salt, from: place.position,
                     end: snapshot.size(index), offset: expected, below: bound, limit: limit)
                 if chunk.entries.isEmpty {
                     // Damage right here: find where it ends and remember it.

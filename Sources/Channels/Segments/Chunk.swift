@@ -13,7 +13,7 @@ struct Chunk {
     ///   - offset: the offset of the first record.
     ///   - below: offsets from here on belong to the next segment.
     init(
-        _ file: any LogFile, salt: UInt32, largest: Int, from position: Int, end limitPosition: Int, offset: UInt64,
+        _ file: any LogFile, salt: UInt32, from position: Int, end limitPosition: Int, offset: UInt64,
         below: UInt64, limit: ReadLimit
     ) throws(SystemError) {
         end = position
@@ -23,7 +23,7 @@ struct Chunk {
         while true {
             storage = try file.bytes(at: position, count: want)
             let needed = parse(
-                salt: salt, largest: largest, position: position, offset: offset, below: below, limit: limit)
+                salt: salt, position: position, offset: offset, below: below, limit: limit)
             guard entries.isEmpty, let needed, needed <= available, storage.count == want else { return }
             want = needed
         }
@@ -31,7 +31,7 @@ struct Chunk {
 
     /// - Returns: the bytes that the first record takes when they are more than there are here.
     private mutating func parse(
-        salt: UInt32, largest: Int, position: Int, offset: UInt64, below: UInt64, limit: ReadLimit
+        salt: UInt32, position: Int, offset: UInt64, below: UInt64, limit: ReadLimit
     ) -> Int? {
         var expected = offset
         var at = 0
@@ -45,7 +45,7 @@ struct Chunk {
                 at + RecordFrame.headerLength <= bytes.count
             {
                 let header = RecordFrame.Header(bytes, at: at)
-                guard header.length <= largest, header.offset == expected else { break }
+                guard header.length <= RecordFrame.largestPayload, header.offset == expected else { break }
                 guard at + header.span <= bytes.count else {
                     needed = header.span
                     break

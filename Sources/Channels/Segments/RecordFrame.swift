@@ -11,6 +11,9 @@
 package enum RecordFrame {
     package static var headerLength: Int { 24 }
 
+    /// No payload is larger, whatever a channel allows now: a greater length is damage. In bytes.
+    package static var largestPayload: Int { 64 << 20 }
+
     /// The fields in front of a payload, not yet checked.
     package struct Header: Sendable, Hashable {
         package var checksum: UInt32

@@ -32,12 +32,12 @@ struct PartitionEnvironment: Sendable {
     let salt: UInt32
     /// Whether identities are kept at all.
     let keepsIdentities: Bool
-    /// The largest payload of a record, in bytes.
+    /// The largest event that is taken, in bytes.
     let largestRecord: Int
     /// Tells the operator what was found and done.
     let report: @Sendable (String) -> Void
 
     func reader(_ file: any LogFile, end: Int, chunk: Int = 1 << 20) -> SegmentReader {
-        SegmentReader(file: file, salt: salt, end: end, chunk: chunk, largest: largestRecord)
+        SegmentReader(file: file, salt: salt, end: end, chunk: chunk)
     }
 }

@@ -15,19 +15,15 @@ struct SegmentReader {
     /// Where the readable bytes end.
     let end: Int
     private let chunk: Int
-    private let largest: Int
     private var buffer: [UInt8] = []
     private var start = 0
 
-    /// - Parameters:
-    ///   - chunk: how much is read at a time, in bytes.
-    ///   - largest: the largest payload that a record can have, in bytes.
-    init(file: any LogFile, salt: UInt32, end: Int, chunk: Int = 1 << 20, largest: Int) {
+    /// - Parameter chunk: how much is read at a time, in bytes.
+    init(file: any LogFile, salt: UInt32, end: Int, chunk: Int = 1 << 20) {
         self.file = file
         self.salt = salt
         self.end = end
         self.chunk = chunk
-        self.largest = largest
     }
 
     /// Makes `count` bytes at `position` resident; whether the file has them.
@@ -43,14 +39,14 @@ struct SegmentReader {
     mutating func header(at position: Int) throws(SystemError) -> RecordFrame.Header? {
         guard try fill(position, RecordFrame.headerLength) else { return nil }
         let header = buffer.withUnsafeBytes { RecordFrame.Header($0, at: position - start) }
-        return header.length <= largest && position + header.span <= end ? header : nil
+        return header.length <= RecordFrame.largestPayload && position + header.span <= end ? header : nil
     }
 
     /// Looks at what lies at a position.
     mutating func finding(at position: Int) throws(SystemError) -> Finding {
         guard try fill(position, RecordFrame.headerLength) else { return .cutOff }
         let header = buffer.withUnsafeBytes { RecordFrame.Header($0, at: position - start) }
-        guard header.length <= largest else { return .damaged }
+        guard header.length <= RecordFrame.largestPayload else { return .damaged }
         guard try fill(position, header.span) else { return .cutOff }
         let salt = salt
         let intact = buffer.withUnsafeBytes {

@@ -65,6 +65,17 @@ import Testing
         #expect(disk.contents("/log/c/channel") == before)
     }
 
+    @Test func `events written under a larger limit stay readable under a smaller one`() async throws {
+        let disk = SimulatedDisk()
+        _ = try await disk.store().open("c", small()).append([event("large", size: 5_000), event("next")])
+        disk.kill()
+        var options = EmbeddedLogStore.Options()
+        options.largestRecord = 1_000
+        let store = try EmbeddedLogStore(
+            directory: "/log", options: options, fileSystem: disk.mounted, log: quietLogger())
+        #expect(try await store.open("c", small()).readAll().ids == ["large", "next"])
+    }
+
     @Test func `opening does not read sealed segments`() async throws {
         let disk = SimulatedDisk()
         let channel = try await disk.store().open("c", small())

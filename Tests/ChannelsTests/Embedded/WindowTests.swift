@@ -37,6 +37,12 @@ import Testing
         }
     }
 
+    @Test func `a commit larger than the window knows which of its events it repeats`() async throws {
+        let channel = try await SimulatedDisk().store().open("c", small(window: 4))
+        let outcome = try await channel.append(["a", "b", "c", "d", "e", "f", "e", "a"].map { event($0) })
+        #expect(outcome.map { $0 == .duplicate } == [false, false, false, false, false, false, true, false])
+    }
+
     @Test func `the window takes nothing when empty and at most 40 bytes an entry when full`() {
         var window = DuplicateWindow(capacity: 262_144)
         #expect(window.footprint == 0)
