@@ -4,7 +4,7 @@ import CloudEvents
 /// mover, the request or the tape operation took, `queuedMs` how long it waited.
 extension BillingEventWriter {
     @inline(__always)
-    func writeData(_ view: BillingView, path: RecordPath, into out: inout ByteSink) {
+    func writeData(_ view: inout BillingView, path: RecordPath, into out: inout ByteSink) {
         out.put("{\"msgType\":")
         out.put(quoted: view.msgType)
         member(",\"source\":", view.cellType, into: &out)
@@ -56,28 +56,28 @@ extension BillingEventWriter {
         if let gid = view.gid, gid != -1 { number(",\"gid\":", gid, into: &out) }
         if let chain = view.clientChain, chain.count > 0 { writeChain(chain, into: &out) }
         if view.kind == .transfer {
-            writeProtocol(view, into: &out)
+            writeProtocol(&view, into: &out)
         } else {
             member(",\"protocolText\":", view.protocolText, into: &out)
         }
-        writeRest(view, into: &out)
+        writeRest(&view, into: &out)
     }
 
     /// What only JSON and unusual text formats have; apart, so that the common way is short.
     @inline(__always)
-    private func writeRest(_ view: BillingView, into out: inout ByteSink) {
+    private func writeRest(_ view: inout BillingView, into out: inout ByteSink) {
         if view.isAmbiguous { out.put(",\"timeAmbiguous\":true") }
         if let cached = view.cached { out.put(cached ? ",\"cached\":true" : ",\"cached\":false") }
         if view.subject != nil || view.client != nil || view.localEndpoint != nil || view.tapeLocations != nil
             || view.readRate != nil || view.writeRate != nil || view.mover != nil || view.transaction != nil
             || view.tapeType != nil || view.tapeInstance != nil || view.tapeProvider != nil
         {
-            writeDetails(view, into: &out)
+            writeDetails(&view, into: &out)
         }
     }
 
     @inline(never)
-    private func writeDetails(_ view: BillingView, into out: inout ByteSink) {
+    private func writeDetails(_ view: inout BillingView, into out: inout ByteSink) {
         if let transaction = view.transaction, view.session.map({ !$0.equals(transaction) }) ?? true {
             member(",\"transaction\":", transaction, into: &out)
         }
@@ -130,7 +130,7 @@ extension BillingEventWriter {
     private func rate(_ key: StaticString, _ value: Double?, into out: inout ByteSink) {
         guard let value else { return }
         out.put(key)
-        out.put(JSONValue.number(value).text)
+        out.put(text: JSONValue.number(value).text)
     }
 
     /// `clientChain`: comma-separated, first the peer, last the originator; `unknown` says nothing.
@@ -149,7 +149,7 @@ extension BillingEventWriter {
 
     /// The protocol of a mover: JSON has the parts, text has `Name-1.1:host:port…`.
     @inline(__always)
-    private func writeProtocol(_ view: BillingView, into out: inout ByteSink) {
+    private func writeProtocol(_ view: inout BillingView, into out: inout ByteSink) {
         guard let name = view.protocolName else {
             member(",\"protocolText\":", view.protocolText, into: &out)
             return

@@ -20,6 +20,8 @@ struct BillingEventWriter {
     typealias Extra = (name: String, value: Run)
 
     let hasOddBytes: Bool
+    /// Whether no field holds a byte that JSON escapes.
+    var isClean = false
 
     @inline(__always)
     private func string(_ name: StaticString, _ value: Run, into out: inout ByteSink) {
@@ -29,19 +31,21 @@ struct BillingEventWriter {
     /// Writes the whole record; `id` are the halves of its id.
     @inline(__always)
     func write(
-        _ view: BillingView, id: (UInt64, UInt64), native: Native, extras: [Extra], original: Run?,
+        _ view: inout BillingView, id: (UInt64, UInt64), native: Native, extras: [Extra], original: Run?,
         into out: inout ByteSink
     ) {
+        out.isClean = isClean
         out.beginRecord()
         let path = RecordPath(view.path)
-        let attributes = writeAttributes(view, id: id, path: path, into: &out)
+        let attributes = writeAttributes(&view, id: id, path: path, into: &out)
         let start = out.beginData(attributes: attributes, kind: .json)
-        writeData(view, path: path, into: &out)
+        writeData(&view, path: path, into: &out)
         if !extras.isEmpty { writeExtras(extras, into: &out) }
         switch native {
         case .text(let run):
-            out.put(",\"native\":")
-            out.put(quoted: run)
+            out.put(",\"native\":\"")
+            if isClean { out.put(escapingQuotesIn: run) } else { out.put(escaped: run) }
+            out.put("\"")
         case .json(let run):
             out.put(",\"native\":")
             out.put(run)
@@ -49,7 +53,7 @@ struct BillingEventWriter {
         if let original {
             // The bytes were no UTF-8: the text above shows the damage as U+FFFD, here they are whole.
             out.put(",\"nativeBase64\":\"")
-            out.put(Base64.encode(original))
+            out.put(text: Base64.encode(original))
             out.put("\"")
         }
         out.put("}")
@@ -58,7 +62,7 @@ struct BillingEventWriter {
 
     @inline(__always)
     private func writeAttributes(
-        _ view: BillingView, id: (UInt64, UInt64), path: RecordPath, into out: inout ByteSink
+        _ view: inout BillingView, id: (UInt64, UInt64), path: RecordPath, into out: inout ByteSink
     ) -> Int {
         var count = 4
         if let type = view.eventType {
@@ -146,7 +150,7 @@ struct BillingEventWriter {
             out.attribute("timeambiguous", "true", .boolean)
             count &+= 1
         }
-        if let key = partitionKey(view, path: path) {
+        if let key = partitionKey(&view, path: path) {
             string("partitionkey", key, into: &out)
             count &+= 1
         }
@@ -154,7 +158,7 @@ struct BillingEventWriter {
     }
 
     @inline(__always)
-    private func partitionKey(_ view: BillingView, path: RecordPath) -> Run? {
+    private func partitionKey(_ view: inout BillingView, path: RecordPath) -> Run? {
         switch path {
         case .path(let path):
             guard let slash = path.last(0x2F, before: path.count) else { return path }

@@ -18,7 +18,7 @@ extension BillingView {
         if time != nil, let cell = cellName, let pnfsid, pnfsid.count > 0, let code {
             switch kind {
             case .transfer:
-                if let durationMs, let bytes, let initiator, initiator.count > 11 {
+                if let durationMs, let bytes, let initiator, initiator.count > 0, !initiator.equals("<undefined>") {
                     hash.add(1)
                     hash.add(cell)
                     hash.add(pnfsid)

@@ -4,23 +4,19 @@ enum BillingKind: UInt8, Sendable {
     /// `check` of dcap doors, and types that are not known yet.
     case other
 
+    @inline(__always)
     init(_ name: Run) {
-        if name.equals("transfer") {
-            self = .transfer
-        } else if name.equals("request") {
-            self = .request
-        } else if name.equals("remove") {
-            self = .remove
-        } else if name.equals("store") {
-            self = .store
-        } else if name.equals("restore") {
-            self = .restore
-        } else if name.equals("hit") {
-            self = .hit
-        } else if name.equals("warning") {
-            self = .warning
-        } else {
-            self = .other
+        self = .other
+        guard name.count > 2 else { return }
+        switch (name[0], name.count) {
+        case (0x74, 8): if name.equals("transfer") { self = .transfer }
+        case (0x72, 7):
+            if name.equals("request") { self = .request } else if name.equals("restore") { self = .restore }
+        case (0x72, 6): if name.equals("remove") { self = .remove }
+        case (0x73, 5): if name.equals("store") { self = .store }
+        case (0x68, 3): if name.equals("hit") { self = .hit }
+        case (0x77, 7): if name.equals("warning") { self = .warning }
+        default: break
         }
     }
 }

@@ -72,13 +72,13 @@ public struct BillingJSONDecoder: Sendable {
             return .record(EventRecord(alarm))
         }
         if let problem = reader.problem ?? reader.missing() { return .wrong(path: problem.0, reason: problem.1) }
-        let view = reader.view
+        var view = reader.view
         let id = view.identity(native: native, isText: false).value
         let hasOddBytes = reader.hasEscapes || LineTraits(native).hasHighBytes
         let writer = BillingEventWriter(hasOddBytes: hasOddBytes)
         return .record(
             scratch.record { out in
-                writer.write(view, id: id, native: .json(native), extras: [], original: nil, into: &out)
+                writer.write(&view, id: id, native: .json(native), extras: [], original: nil, into: &out)
             })
     }
 }

@@ -72,13 +72,20 @@ struct BillingJSONReader {
         guard scanner.consume(0x7B) else {
             if try isNull() { return }
             note(path, "an object")
-            _ = try scanner.skipValue()
+            _ = try scanner.value(depth: 1)
             return
         }
         if scanner.consume(0x7D) { return }
+        // Two members of one name are read differently by different readers (RFC 8259 §4): refused, not guessed.
+        var seen: [Run] = []
         repeat {
             guard scanner.peek() == 0x22 else { throw scanner.failure("a member name was expected") }
+            let start = scanner.position
             let key = keep(try scanner.stringRange())
+            guard seen.count < 256, !seen.contains(where: { $0.equals(key) }) else {
+                throw scanner.failure("a member stands here twice, or there are more than 256", at: start)
+            }
+            seen.append(key)
             try scanner.expect(0x3A, "a colon")
             try body(&self, key, path)
         } while scanner.consume(0x2C)
@@ -87,7 +94,7 @@ struct BillingJSONReader {
 
     private mutating func member(_ key: Run, _ path: String) throws(JSONError) {
         switch key.count {
-        case 0: _ = try scanner.skipValue(depth: 1)
+        case 0: _ = try scanner.value(depth: 1)
         default: try memberByName(key)
         }
     }
@@ -174,7 +181,7 @@ struct BillingJSONReader {
                 } else if key.equals("msg") {
                     reader.view.message = try reader.string("$.status.msg")
                 } else {
-                    _ = try reader.scanner.skipValue(depth: 2)
+                    _ = try reader.scanner.value(depth: 2)
                 }
             }
         } else if key.equals("hsm") {
@@ -186,7 +193,7 @@ struct BillingJSONReader {
                 } else if key.equals("provider") {
                     reader.view.tapeProvider = try reader.string("$.hsm.provider")
                 } else {
-                    _ = try reader.scanner.skipValue(depth: 2)
+                    _ = try reader.scanner.value(depth: 2)
                 }
             }
         } else if key.equals("protocolInfo") {
@@ -196,7 +203,7 @@ struct BillingJSONReader {
             try members("$.moverInfo") { (reader, key, _) throws(JSONError) in try reader.moverMember(key) }
         } else {
             hasMarker = hasMarker || key.equals("marker")
-            _ = try scanner.skipValue(depth: 1)
+            _ = try scanner.value(depth: 1)
         }
     }
 
@@ -214,7 +221,7 @@ struct BillingJSONReader {
         } else if key.equals("transferTag") {
             view.transferTag = try string("$.protocolInfo.transferTag")
         } else {
-            _ = try scanner.skipValue(depth: 2)
+            _ = try scanner.value(depth: 2)
         }
     }
 
@@ -230,7 +237,7 @@ struct BillingJSONReader {
                 if key.equals("code") {
                     reader.mover.code = try reader.integer("$.moverInfo.status.code")
                 } else {
-                    _ = try reader.scanner.skipValue(depth: 3)
+                    _ = try reader.scanner.value(depth: 3)
                 }
             }
         } else if key.equals("protocolInfo") {
@@ -238,11 +245,11 @@ struct BillingJSONReader {
                 if key.equals("protocol") {
                     reader.mover.protocolName = try reader.string("$.moverInfo.protocolInfo.protocol")
                 } else {
-                    _ = try reader.scanner.skipValue(depth: 3)
+                    _ = try reader.scanner.value(depth: 3)
                 }
             }
         } else {
-            _ = try scanner.skipValue(depth: 2)
+            _ = try scanner.value(depth: 2)
         }
     }
 
@@ -262,7 +269,7 @@ struct BillingJSONReader {
         if scanner.peek() == 0x22 { return keep(try scanner.stringRange()) }
         if try isNull() { return nil }
         note(path(), "a string")
-        _ = try scanner.skipValue(depth: 2)
+        _ = try scanner.value(depth: 2)
         return nil
     }
 
@@ -271,7 +278,7 @@ struct BillingJSONReader {
         if try isNull() { return nil }
         guard first == 0x2D || first &- 48 < 10 else {
             note(path(), "an integer")
-            _ = try scanner.skipValue(depth: 2)
+            _ = try scanner.value(depth: 2)
             return nil
         }
         let number = try scanner.numberRange()
@@ -287,7 +294,7 @@ struct BillingJSONReader {
         if try isNull() { return nil }
         guard first == 0x2D || first &- 48 < 10 else {
             note(path(), "a number")
-            _ = try scanner.skipValue(depth: 2)
+            _ = try scanner.value(depth: 2)
             return nil
         }
         let range = try scanner.numberRange().range
@@ -305,7 +312,7 @@ struct BillingJSONReader {
         default:
             if try isNull() { return nil }
             note(path(), "true or false")
-            _ = try scanner.skipValue(depth: 2)
+            _ = try scanner.value(depth: 2)
             return nil
         }
     }
@@ -325,7 +332,7 @@ struct BillingJSONReader {
         if try isNull() { return nil }
         guard scanner.consume(0x5B) else {
             note(path, "a list of strings")
-            _ = try scanner.skipValue(depth: 2)
+            _ = try scanner.value(depth: 2)
             return nil
         }
         var list: [Run] = []

@@ -14,7 +14,7 @@ extension BillingTextDecoder {
     /// Makes the event of a record that a format has cut up; `nil` when its date is none.
     @inline(__always)
     mutating func encode(
-        _ line: Run, _ format: CompiledFormat, _ spans: FieldSpans, traits: LineTraits, original: Run?
+        _ line: Run, _ format: CompiledFormat, _ spans: FieldSpans, traits: LineTraits, quotes: Int, original: Run?
     ) -> EventRecord? {
         @inline(__always)
         func field(_ attribute: KnownAttribute) -> Run? {
@@ -67,7 +67,8 @@ extension BillingTextDecoder {
             view.readProtocolText()
         case .warning, .remove: break
         }
-        return settleAndWrite(&view, line, format, spans, date: field(.date), traits: traits, original: original)
+        return settleAndWrite(
+            &view, line, format, spans, date: field(.date), traits: traits, quotes: quotes, original: original)
     }
 
     @inline(__always)
@@ -88,9 +89,11 @@ extension BillingTextDecoder {
     @inline(__always)
     private mutating func settleAndWrite(
         _ view: inout BillingView, _ line: Run, _ format: CompiledFormat, _ spans: FieldSpans, date: Run?,
-        traits: LineTraits, original: Run?
+        traits: LineTraits, quotes: Int, original: Run?
     ) -> EventRecord? {
-        guard let date else { return write(view, line, format, spans, traits: traits, original: original) }
+        guard let date else {
+            return write(&view, line, format, spans, traits: traits, quotes: quotes, original: original)
+        }
         // Out of the decoder while it is pointed into.
         var cache = hour
         hour = HourCache()
@@ -102,7 +105,7 @@ extension BillingTextDecoder {
         } else {
             switch settle(date, format, &view, &cache) {
             case .notADate: return nil
-            case .noYear: return write(view, line, format, spans, traits: traits, original: original)
+            case .noYear: return write(&view, line, format, spans, traits: traits, quotes: quotes, original: original)
             case .cached: isCached = true
             case .text(let settled): (isCached, text) = (false, settled)
             }
@@ -116,12 +119,12 @@ extension BillingTextDecoder {
                     (target + 13).copyMemory(from: source + 8, byteCount: 6)
                 }
                 view.time = Run(text)
-                return write(view, line, format, spans, traits: traits, original: original)
+                return write(&view, line, format, spans, traits: traits, quotes: quotes, original: original)
             }
         }
         return text.withUnsafeBytes { time in
             view.time = time
-            return write(view, line, format, spans, traits: traits, original: original)
+            return write(&view, line, format, spans, traits: traits, quotes: quotes, original: original)
         }
     }
 
@@ -171,8 +174,8 @@ extension BillingTextDecoder {
 
     @inline(__always)
     private mutating func write(
-        _ view: BillingView, _ line: Run, _ format: CompiledFormat, _ spans: FieldSpans, traits: LineTraits,
-        original: Run?
+        _ view: inout BillingView, _ line: Run, _ format: CompiledFormat, _ spans: FieldSpans, traits: LineTraits,
+        quotes: Int, original: Run?
     ) -> EventRecord? {
         var hash = view.identity(native: line, isText: true)
         let first = hash.value
@@ -183,9 +186,11 @@ extension BillingTextDecoder {
             id = hash.value
         }
         let extras = options.keepsAttributes || !format.extras.isEmpty ? extras(line, format, spans) : []
-        let writer = BillingEventWriter(hasOddBytes: traits.hasHighBytes || traits.hasControls)
+        let isClean =
+            !traits.hasControls && !traits.hasBackslashes && traits.quotes == quotes && original == nil
+        let writer = BillingEventWriter(hasOddBytes: traits.hasHighBytes || traits.hasControls, isClean: isClean)
         return scratch.record { out in
-            writer.write(view, id: id, native: .text(line), extras: extras, original: original, into: &out)
+            writer.write(&view, id: id, native: .text(line), extras: extras, original: original, into: &out)
         }
     }
 

@@ -238,40 +238,51 @@ public struct BillingTextDecoder: Sendable {
     private mutating func decodeRecord(
         _ line: Run, traits: LineTraits, original: Run?, lineNumber: Int, lines: Int, into batch: inout DecodedBatch
     ) -> Bool {
-        var spans = FieldSpans()
-        guard let format = match(line, spans: &spans) else { return false }
-        guard let record = encode(line, format, spans, traits: traits, original: original) else { return false }
+        let record: EventRecord? = FieldSpans.with { spans in
+            var quotes = -1
+            guard let format = match(line, spans: spans, quotes: &quotes) else { return nil }
+            return encode(line, format, spans, traits: traits, quotes: quotes, original: original)
+        }
+        guard let record else { return false }
         batch.records.append(record)
         batch.origins.append(.init(line: lineNumber, lines: lines))
         return true
     }
 
-    /// The format that describes the line, with the places of its attributes.
+    /// The format that describes the line, with the places of its attributes and, where it is known, how many `"` stand in
+    /// the line outside attributes.
     @inline(__always)
-    private func match(_ line: Run, spans: inout FieldSpans) -> CompiledFormat? {
-        let tagged = BillingTag(line)?.message
-        if let tagged {
-            for format in formats where format.message == tagged && format.isTagged {
-                if match(line, format, spans: &spans) { return format }
+    private func match(_ line: Run, spans: FieldSpans, quotes: inout Int) -> CompiledFormat? {
+        let tag = BillingTag(line)
+        if let message = tag?.message {
+            for format in formats where format.message == message && format.isTagged {
+                if match(line, format, spans: spans, quotes: &quotes) { return format }
             }
         }
-        for format in formats where tagged == nil || format.message != tagged || !format.isTagged {
-            if match(line, format, spans: &spans) { return format }
+        // A line that says what it is, is not read as something else; formats of a site's own may look like anything.
+        for format in formats where tag?.message == nil || !format.isTagged {
+            if match(line, format, spans: spans, quotes: &quotes) { return format }
         }
         return nil
     }
 
     @inline(__always)
-    private func match(_ line: Run, _ format: CompiledFormat, spans: inout FieldSpans) -> Bool {
+    private func match(_ line: Run, _ format: CompiledFormat, spans: FieldSpans, quotes: inout Int) -> Bool {
         let matcher = FormatMatcher(line: line, datePattern: format.datePattern)
-        for variant in format.variants {
+        for index in format.quickOrder {
+            let variant = format.variants[index]
             spans.clear(format.names.count)
-            guard matcher.match(variant, spans: &spans) else { continue }
-            guard isDoubtful(line, format, variant, spans) else { return true }
+            guard matcher.match(variant, spans: spans) else { continue }
+            guard isDoubtful(line, format, variant, spans) else {
+                quotes = variant.quotes
+                return true
+            }
             break
         }
-        guard matcher.mayMatch(format), let best = FormatSearch.best(line: line, format: format) else { return false }
-        spans = best
+        guard matcher.mayMatch(format), FormatSearch.best(line: line, format: format, spans: spans) else {
+            return false
+        }
+        quotes = -1
         return true
     }
 
@@ -306,7 +317,8 @@ extension FormatMatcher {
 
 /// The `[cellType:cellName:type]` of the default formats, by which a line says what it is.
 struct BillingTag {
-    let message: BillingMessage
+    /// `nil` for a type that is not known.
+    let message: BillingMessage?
 
     @inline(__always)
     init?(_ line: Run) {
@@ -320,7 +332,7 @@ struct BillingTag {
         case .store, .restore: message = .storage
         case .hit: message = .hit
         case .warning: message = .warning
-        case .other: message = .door
+        case .other: message = nil
         }
     }
 }

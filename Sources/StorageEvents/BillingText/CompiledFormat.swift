@@ -36,11 +36,16 @@ final class CompiledFormat: Sendable {
         var pivot: Int
         /// The literal at the end, by which a record is known to be complete.
         var tail: [UInt8]
+        /// How many `"` its literals hold.
+        var quotes = 0
     }
 
     let message: BillingMessage
     let text: [UInt8]
     let variants: [Variant]
+    /// The order in which the quick reading tries the variants: of the default formats the ways cannot be mistaken for
+    /// one another, so the common one (with a storage class) is first.
+    let quickOrder: [Int]
     /// Attribute names by slot.
     let names: [String]
     /// Slots of the known attributes, -1 where the format has none.
@@ -95,6 +100,7 @@ final class CompiledFormat: Sendable {
             if let last = variant.elements.last, last.slot < 0 {
                 variant.tail = Array(variant.pool[Int(last.literal.lowerBound)..<Int(last.literal.upperBound)])
             }
+            variant.quotes = variant.pool.count { $0 == 0x22 }
             variants.append(variant)
         }
         guard !names.isEmpty, names.count <= Self.maximumSlots else {
@@ -104,6 +110,8 @@ final class CompiledFormat: Sendable {
         self.message = message
         self.text = format
         self.variants = variants
+        let isDefault = format == Array(message.defaultFormat.utf8)
+        quickOrder = isDefault ? variants.indices.reversed() : Array(variants.indices)
         self.names = names
         datePattern = pattern ?? .standard
         slots = KnownAttribute.allCases.map { known in

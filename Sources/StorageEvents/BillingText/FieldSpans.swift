@@ -1,24 +1,43 @@
 /// Where a format's attributes stand in a line, by slot; -1 where a condition left one out.
+///
+/// The places lie in borrowed memory: an inline array of this size is copied whole for each look.
 struct FieldSpans {
-    private var values: InlineArray<60, Int64>
+    private let base: UnsafeMutablePointer<Int64>
+    static let capacity = CompiledFormat.maximumSlots
 
-    init() { values = InlineArray(repeating: -1) }
-
+    /// Calls `body` with room for the places of one line.
     @inline(__always)
-    mutating func clear(_ count: Int) {
-        for index in 0..<min(count, 60) { values[index] = -1 }
+    static func with<Result>(_ body: (FieldSpans) -> Result) -> Result {
+        withUnsafeTemporaryAllocation(of: Int64.self, capacity: capacity) { buffer in
+            buffer.initialize(repeating: -1)
+            // A buffer of a fixed, positive capacity has an address.
+            return body(FieldSpans(base: buffer.baseAddress.unsafelyUnwrapped))
+        }
     }
 
     @inline(__always)
-    mutating func set(_ slot: Int32, _ start: Int, _ end: Int) {
-        values[Int(slot)] = Int64(start) << 32 | Int64(end)
+    func clear(_ count: Int) {
+        for index in 0..<min(count, Self.capacity) { base[index] = -1 }
+    }
+
+    @inline(__always)
+    func set(_ slot: Int32, _ start: Int, _ end: Int) {
+        guard slot >= 0, slot < Self.capacity else { return }
+        base[Int(slot)] = Int64(start) << 32 | Int64(end)
     }
 
     @inline(__always)
     func run(_ slot: Int, in line: Run) -> Run? {
-        guard slot >= 0 else { return nil }
-        let value = values[slot]
+        guard slot >= 0, slot < Self.capacity else { return nil }
+        let value = base[slot]
         guard value >= 0 else { return nil }
         return line.run(Int(value >> 32), Int(value & 0xFFFF_FFFF))
+    }
+
+    /// A copy of the places, and back.
+    var values: [Int64] { Array(UnsafeBufferPointer(start: base, count: Self.capacity)) }
+
+    func assign(_ values: [Int64]) {
+        for index in 0..<min(values.count, Self.capacity) { base[index] = values[index] }
     }
 }

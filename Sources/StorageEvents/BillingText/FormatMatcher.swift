@@ -8,17 +8,17 @@ struct FormatMatcher {
 
     /// Fills `spans` by one variant of a format; false when this simple reading fails.
     @inline(__always)
-    func match(_ variant: CompiledFormat.Variant, spans: inout FieldSpans) -> Bool {
+    func match(_ variant: CompiledFormat.Variant, spans: FieldSpans) -> Bool {
         variant.elements.withUnsafeBufferPointer { elements in
             variant.pool.withUnsafeBytes { pool in
-                match(elements, pool, pivot: variant.pivot, spans: &spans)
+                match(elements, pool, pivot: variant.pivot, spans: spans)
             }
         }
     }
 
     @inline(__always)
     private func match(
-        _ elements: UnsafeBufferPointer<CompiledFormat.Element>, _ pool: Run, pivot: Int, spans: inout FieldSpans
+        _ elements: UnsafeBufferPointer<CompiledFormat.Element>, _ pool: Run, pivot: Int, spans: FieldSpans
     ) -> Bool {
         var right = line.count
         var index = elements.count &- 1
@@ -159,11 +159,10 @@ struct FormatMatcher {
     /// Where `literal` stands last, ending at or before `before`.
     @inline(__always)
     func findLast(_ literal: Run, before: Int) -> Int? {
-        var position = before &- literal.count
-        let first = literal[0]
-        while position >= 0 {
-            if line[position] == first, line.has(literal, at: position) { return position }
-            position &-= 1
+        var position = before &- literal.count &+ 1
+        while position > 0, let found = line.last(literal[0], before: position) {
+            if line.has(literal, at: found) { return found }
+            position = found
         }
         return nil
     }

@@ -9,31 +9,34 @@ struct FormatSearch {
     private let pathSlot: Int
     private let protocolSlot: Int
     private var steps = 0
-    private var spans = FieldSpans()
-    private var best: FieldSpans?
+    private let spans: FieldSpans
+    private var best: [Int64]?
     private var isSettled = false
 
     /// A step may pass over the whole line, so a long line gets fewer.
     private let maximumSteps: Int
 
-    private init(line: Run, format: CompiledFormat) {
+    private init(line: Run, format: CompiledFormat, spans: FieldSpans) {
         matcher = FormatMatcher(line: line, datePattern: format.datePattern)
         self.format = format
+        self.spans = spans
         maximumSteps = min(20_000, 64 + 8_000_000 / max(line.count, 1))
         pathSlot = Int(format.slots[Int(KnownAttribute.path.rawValue)])
         protocolSlot = Int(format.slots[Int(KnownAttribute.protocolText.rawValue)])
     }
 
-    /// The best reading of the line, or `nil` when there is none.
-    static func best(line: Run, format: CompiledFormat) -> FieldSpans? {
-        var search = FormatSearch(line: line, format: format)
+    /// Fills `spans` with the best reading of the line; false when there is none.
+    static func best(line: Run, format: CompiledFormat, spans: FieldSpans) -> Bool {
+        var search = FormatSearch(line: line, format: format, spans: spans)
         for variant in format.variants where !search.isSettled {
             search.spans.clear(format.names.count)
             variant.pool.withUnsafeBytes { pool in
                 search.backward(variant, pool, variant.elements.count - 1, line.count)
             }
         }
-        return search.best
+        guard let best = search.best else { return false }
+        spans.assign(best)
+        return true
     }
 
     private mutating func mayGoOn() -> Bool {
@@ -113,7 +116,7 @@ struct FormatSearch {
     }
 
     private mutating func settle() {
-        if best == nil { best = spans }
+        if best == nil { best = spans.values }
         guard let path = spans.run(pathSlot, in: matcher.line), let text = spans.run(protocolSlot, in: matcher.line)
         else {
             isSettled = true
@@ -124,7 +127,7 @@ struct FormatSearch {
             return
         }
         if path.count > 0, text.hasSuffix(path) {
-            best = spans
+            best = spans.values
             isSettled = true
         }
     }

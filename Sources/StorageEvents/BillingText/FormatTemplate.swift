@@ -124,7 +124,8 @@ struct FormatTemplate {
             var format: String?
             var separator: String?
             let parts = expression.split(separator: ";", maxSplits: 1)
-            let name = parts.first.map { $0.filter { $0 != " " } } ?? ""
+            let padded = parts.first.map { $0.drop { $0 == " " } } ?? ""
+            let name = String(padded.reversed().drop { $0 == " " }.reversed())
             let isName = !name.isEmpty && name.allSatisfy { $0.isLetter || $0.isNumber || "._-:".contains($0) }
             guard isName else {
                 throw BillingFormatError(message: "$\(expression)$ at column \(column) is no attribute")

@@ -36,6 +36,15 @@ extension UnsafeRawBufferPointer {
     @inline(__always)
     func last(_ byte: UInt8, before end: Int) -> Int? {
         var index = end
+        let pattern = UInt64(byte) &* 0x0101_0101_0101_0101
+        let low: UInt64 = 0x7F7F_7F7F_7F7F_7F7F
+        while index >= 8 {
+            let x = word(index &- 8) ^ pattern
+            // Exact, for the highest hit is wanted.
+            let hit = ~(((x & low) &+ low) | x | low)
+            if hit != 0 { return index &- 1 &- (hit.leadingZeroBitCount >> 3) }
+            index &-= 8
+        }
         while index > 0 {
             index &-= 1
             if self[index] == byte { return index }
@@ -48,6 +57,10 @@ extension UnsafeRawBufferPointer {
     func has(_ literal: Run, at: Int) -> Bool {
         guard at >= 0, at &+ literal.count <= count else { return false }
         var index = 0
+        while index &+ 8 <= literal.count {
+            if word(at &+ index) != literal.word(index) { return false }
+            index &+= 8
+        }
         while index < literal.count {
             if self[at &+ index] != literal[index] { return false }
             index &+= 1
@@ -55,16 +68,20 @@ extension UnsafeRawBufferPointer {
         return true
     }
 
+    @inline(__always)
     func equals(_ other: Run) -> Bool { count == other.count && has(other, at: 0) }
 
+    @inline(__always)
     func equals(_ text: StaticString) -> Bool {
         equals(Run(start: text.utf8Start, count: text.utf8CodeUnitCount))
     }
 
+    @inline(__always)
     func hasPrefix(_ text: StaticString) -> Bool {
         has(Run(start: text.utf8Start, count: text.utf8CodeUnitCount), at: 0)
     }
 
+    @inline(__always)
     func hasSuffix(_ other: Run) -> Bool { has(other, at: count - other.count) }
 
     /// The whole run as a decimal integer that fits 64 bits; `nil` otherwise.
@@ -100,31 +117,50 @@ struct LineTraits {
     var hasHighBytes = false
     /// Some byte is a control character, which CloudEvents forbids in an attribute (CloudEvents 1.0.2, "Type System").
     var hasControls = false
+    /// How many `"` there are.
+    var quotes = 0
+    /// Some byte is a backslash.
+    var hasBackslashes = false
 
+    @inline(__always)
     init(_ bytes: Run) {
         let ones: UInt64 = 0x0101_0101_0101_0101
         let highs: UInt64 = 0x8080_8080_8080_8080
+        let low: UInt64 = 0x7F7F_7F7F_7F7F_7F7F
         var high: UInt64 = 0
         var control: UInt64 = 0
+        var backslash: UInt64 = 0
+        var quoted: UInt64 = 0
         var index = 0
         while index &+ 8 <= bytes.count {
             let x = bytes.word(index)
             high |= x
             // Borrows may only add false hits above a true one, never hide one.
             control |= (x &- (ones &* 0x20)) & ~x
-            let del = x ^ (ones &* 0x7F)
+            let del = x ^ low
             control |= (del &- ones) & ~del
+            let slash = x ^ (ones &* 0x5C)
+            backslash |= (slash &- ones) & ~slash
+            // Quotes are counted, exactly, a lane a byte.
+            let quote = x ^ (ones &* 0x22)
+            quoted &+= ~(((quote & low) &+ low) | quote | low) >> 7
             index &+= 8
+            if index & 127 == 0 {
+                quotes &+= Int((quoted &* ones) >> 56)
+                quoted = 0
+            }
         }
-        var anyHigh = high & highs != 0
-        var anyControl = control & highs != 0
+        hasHighBytes = high & highs != 0
+        hasControls = control & highs != 0
+        hasBackslashes = backslash & highs != 0
+        quotes &+= Int((quoted &* ones) >> 56)
         while index < bytes.count {
             let byte = bytes[index]
-            anyHigh = anyHigh || byte >= 0x80
-            anyControl = anyControl || byte < 0x20 || byte == 0x7F
+            if byte >= 0x80 { hasHighBytes = true }
+            if byte < 0x20 || byte == 0x7F { hasControls = true }
+            if byte == 0x5C { hasBackslashes = true }
+            if byte == 0x22 { quotes &+= 1 }
             index &+= 1
         }
-        hasHighBytes = anyHigh
-        hasControls = anyControl
     }
 }

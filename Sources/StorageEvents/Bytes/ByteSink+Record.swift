@@ -25,11 +25,6 @@ extension ByteSink {
         attribute(name, Run(start: value.utf8Start, count: value.utf8CodeUnitCount), kind)
     }
 
-    mutating func attribute(_ name: StaticString, _ value: String, _ kind: AttributeKind = .string) {
-        var value = value
-        value.withUTF8 { attribute(name, Run($0), kind) }
-    }
-
     /// Begins an attribute whose value is written piece by piece; returns what `endAttribute` wants.
     @inline(__always)
     mutating func beginAttribute(_ name: StaticString, _ kind: AttributeKind = .string) -> Int {

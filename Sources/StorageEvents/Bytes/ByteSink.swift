@@ -7,6 +7,8 @@ struct ByteSink {
     private let capacity: Int
     private(set) var count = 0
     private(set) var overflowed = false
+    /// Set by who knows that no text but a native line holds a byte that JSON escapes: then nothing is looked through.
+    var isClean = false
 
     init(_ buffer: UnsafeMutableRawBufferPointer) {
         // An array's buffer has an address whenever it has a capacity; a capacity of 0 never touches the base.
@@ -30,9 +32,36 @@ struct ByteSink {
 
     @inline(__always)
     mutating func put(_ run: Run) {
-        guard room(run.count), let source = run.baseAddress else { return }
-        (base + count).copyMemory(from: source, byteCount: run.count)
-        count &+= run.count
+        let length = run.count
+        guard room(length), let source = run.baseAddress else { return }
+        let target = base + count
+        count &+= length
+        // Most runs are short: two overlapping words cost less than a call.
+        if length > 32 {
+            target.copyMemory(from: source, byteCount: length)
+        } else if length >= 16 {
+            let head = source.loadUnaligned(as: SIMD16<UInt8>.self)
+            let tail = source.loadUnaligned(fromByteOffset: length &- 16, as: SIMD16<UInt8>.self)
+            target.storeBytes(of: head, as: SIMD16<UInt8>.self)
+            target.storeBytes(of: tail, toByteOffset: length &- 16, as: SIMD16<UInt8>.self)
+        } else if length >= 8 {
+            let head = source.loadUnaligned(as: UInt64.self)
+            let tail = source.loadUnaligned(fromByteOffset: length &- 8, as: UInt64.self)
+            target.storeBytes(of: head, as: UInt64.self)
+            target.storeBytes(of: tail, toByteOffset: length &- 8, as: UInt64.self)
+        } else if length >= 4 {
+            let head = source.loadUnaligned(as: UInt32.self)
+            let tail = source.loadUnaligned(fromByteOffset: length &- 4, as: UInt32.self)
+            target.storeBytes(of: head, as: UInt32.self)
+            target.storeBytes(of: tail, toByteOffset: length &- 4, as: UInt32.self)
+        } else {
+            var index = 0
+            while index < length {
+                target.storeBytes(
+                    of: source.load(fromByteOffset: index, as: UInt8.self), toByteOffset: index, as: UInt8.self)
+                index &+= 1
+            }
+        }
     }
 
     @inline(__always)
@@ -40,7 +69,8 @@ struct ByteSink {
         put(Run(start: text.utf8Start, count: text.utf8CodeUnitCount))
     }
 
-    mutating func put(_ text: String) {
+    /// Text; labelled, because a literal would otherwise be made a `String` each time.
+    mutating func put(text: String) {
         var text = text
         text.withUTF8 { put(Run($0)) }
     }
@@ -117,6 +147,11 @@ struct ByteSink {
     /// A run of valid UTF-8 as the inside of a JSON string: `"`, `\` and control characters are escaped.
     @inline(__always)
     mutating func put(escaped run: Run) {
+        if isClean { put(run) } else { putEscaped(run) }
+    }
+
+    @inline(never)
+    private mutating func putEscaped(_ run: Run) {
         let ones: UInt64 = 0x0101_0101_0101_0101
         let highs: UInt64 = 0x8080_8080_8080_8080
         var start = 0
@@ -126,8 +161,7 @@ struct ByteSink {
                 let x = run.word(index)
                 let quote = x ^ (ones &* 0x22)
                 let slash = x ^ (ones &* 0x5C)
-                let hit =
-                    ((quote &- ones) & ~quote) | ((slash &- ones) & ~slash) | ((x &- (ones &* 0x20)) & ~x)
+                let hit = ((quote &- ones) & ~quote) | ((slash &- ones) & ~slash) | ((x &- (ones &* 0x20)) & ~x)
                 if hit & highs == 0 {
                     index &+= 8
                     continue
@@ -142,6 +176,19 @@ struct ByteSink {
                 start = index &+ 1
             }
             index &+= 1
+        }
+        put(run.run(start, run.count))
+    }
+
+    /// The same for a run of which it is known that only quotes need an escape.
+    @inline(__always)
+    mutating func put(escapingQuotesIn run: Run) {
+        var start = 0
+        while let quote = run.first(0x22, from: start) {
+            put(run.run(start, quote))
+            put(0x5C as UInt8)
+            put(0x22 as UInt8)
+            start = quote &+ 1
         }
         put(run.run(start, run.count))
     }

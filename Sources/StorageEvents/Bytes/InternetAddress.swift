@@ -111,7 +111,13 @@ enum InternetAddress {
                 continue
             }
             if index > 0, out.last != 0x3A { out.append(0x3A) }
-            out.append(contentsOf: String(groups[index], radix: 16).utf8)
+            var shift: UInt16 = 12
+            while shift > 0, groups[index] >> shift == 0 { shift -= 4 }
+            while true {
+                out.append(hexDigit(UInt8(groups[index] >> shift & 15)))
+                if shift == 0 { break }
+                shift -= 4
+            }
             index += 1
         }
         return out
