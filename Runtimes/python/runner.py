@@ -443,9 +443,11 @@ class Control:
         return data
 
     def write(self, data):
-        data = memoryview(data)
-        while data:
-            data = data[os.write(CONTROL, data):]
+        done = os.write(CONTROL, data)
+        if done < len(data):
+            data = memoryview(data)
+            while done < len(data):
+                done += os.write(CONTROL, data[done:])
 
     def frame(self, data):
         self.write(len(data).to_bytes(4, "little") + data)
@@ -491,7 +493,9 @@ class Answers:
 
     def flush(self):
         if self.used > LEDGER_HEAD:
-            self.control.frame(bytes(self.view[LEDGER_HEAD:self.used]))
+            # The length stands right before the lines, in a part of the ledger's head that is for this.
+            self.view[LEDGER_HEAD - 4:LEDGER_HEAD] = (self.used - LEDGER_HEAD).to_bytes(4, "little")
+            self.control.write(self.view[LEDGER_HEAD - 4:self.used])
             self.counters[2] = 0
             self.counters[1] = self.count
             self.used = LEDGER_HEAD
@@ -654,6 +658,8 @@ def main():
     flush_logs()
     gc.collect()
     gc.freeze()
+    # Frames make hundreds of short-lived objects: the default of 700 would look through them in every frame.
+    gc.set_threshold(20_000, 20, 50)
     state.marker = settings["marker"].encode()
     run = RUN[kind]
     control.frame(encode({"ready": True, "handler": name, "kind": kind}).encode() + b"\n")

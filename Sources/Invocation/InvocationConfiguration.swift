@@ -1,3 +1,5 @@
+internal import Glibc
+
 /// How functions are run on this machine.
 package struct InvocationConfiguration: Sendable {
     /// The Python interpreter, absolute.
@@ -32,6 +34,11 @@ package struct InvocationConfiguration: Sendable {
         self.frameBytes = frameBytes
     }
 
-    /// Where Debian and most others have it; a missing one is reported by the first start that needs it.
-    package static var defaultPython: String { "/usr/bin/python3" }
+    /// The system's interpreter, else the first on the PATH. When there is none, the first start says so.
+    package static var defaultPython: String {
+        let usual = ["/usr/bin", "/usr/local/bin"]
+        let path = (getenv("PATH").map { String(cString: $0) } ?? "").split(separator: ":").map { String($0) }
+        let candidates = (usual + path).map { $0 + "/python3" }
+        return candidates.first { access($0, X_OK) == 0 } ?? "/usr/bin/python3"
+    }
 }

@@ -73,3 +73,48 @@ struct LogTests {
         }
     }
 }
+
+struct LogCollectorTests {
+    private func add(_ collector: inout LogCollector, _ text: String, toError: Bool = false) {
+        Array(text.utf8).withUnsafeBytes { collector.add($0, toError: toError, time: 0, observe: nil) }
+    }
+
+    private func texts(_ collector: inout LogCollector, _ call: Int) -> [String]? {
+        collector.take(call: call)?.lines.map(\.text)
+    }
+
+    @Test func piecesOfALineBecomeOneLineWhereverTheyWereCut() {
+        let whole = "first\n\0T 1 2\nsecond\n\0T 1 5\nthird\nrest"
+        for cut in 0...whole.utf8.count {
+            var collector = LogCollector(token: "T", limit: 1_000)
+            collector.begin(frame: 1)
+            add(&collector, String(decoding: whole.utf8.prefix(cut), as: UTF8.self))
+            add(&collector, String(decoding: whole.utf8.dropFirst(cut), as: UTF8.self))
+            collector.endLines(time: 0, observe: nil)
+            #expect(texts(&collector, 0) == ["first"])
+            #expect(texts(&collector, 2) == ["second"])
+            #expect(texts(&collector, 5) == ["third", "rest"])
+            #expect(collector.isEmpty)
+        }
+    }
+
+    @Test func aMarkerOfAnotherFrameOrTokenChangesNothing() {
+        var collector = LogCollector(token: "T", limit: 1_000)
+        collector.begin(frame: 2)
+        add(&collector, "\0T 1 7\na\n\0U 2 3\nb\n\0T 2 x\nc\n")
+        #expect(texts(&collector, 0) == ["a", "\0U 2 3", "b", "c"])
+    }
+
+    @Test func memoryIsBoundedWhateverIsWritten() {
+        var collector = LogCollector(token: "T", limit: 1_000)
+        collector.begin(frame: 1)
+        let block = String(repeating: "x", count: 10_000)
+        for _ in 0..<100 { add(&collector, block) }
+        add(&collector, "\n")
+        for _ in 0..<10_000 { add(&collector, "\n") }
+        let lines = collector.take(call: 0)
+        #expect(lines?.isTruncated == true)
+        #expect(lines?.lines.count ?? 0 <= 1_000)
+        #expect(lines?.lines.reduce(0) { $0 + $1.text.utf8.count } == 1_000)
+    }
+}

@@ -116,18 +116,21 @@ extension Launcher {
 
     /// Watches the rested log pipes again. Called in every round; a busy round makes the rest shorter, never longer.
     private func wakeLogs() {
-        let (due, workers) = state.withLock { state -> ([(token: UInt64, descriptor: Int32)], Set<UInt64>) in
+        let due = state.withLock { state -> [(worker: Worker, token: UInt64, descriptor: Int32)] in
             let now = MonotonicClock.milliseconds
-            guard !state.resting.isEmpty, now >= state.restUntil else {
-                return ([], [])
-            }
+            guard !state.resting.isEmpty, now >= state.restUntil else { return [] }
             defer {
                 state.resting = []
                 state.restUntil = now + Self.logRest
             }
-            return (state.resting, Set(state.resting.map { $0.token >> 3 }.filter { state.workers[$0] != nil }))
+            return state.resting.compactMap { token, descriptor in
+                state.workers[token >> 3].map { ($0, token, descriptor) }
+            }
         }
-        for (token, descriptor) in due where workers.contains(token >> 3) {
+        for (worker, token, descriptor) in due {
+            // One that was closed meanwhile may be the number of another pipe by now.
+            let all = worker.descriptors
+            guard descriptor == (token & 7 == 2 ? all.standardError : all.standardOutput) else { continue }
             _ = weir_poller_change(poller, descriptor, Readiness.readable, token)
         }
     }
