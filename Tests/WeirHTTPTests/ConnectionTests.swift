@@ -1,4 +1,5 @@
 import HTTPTypes
+import Invocation
 import Hummingbird
 import HummingbirdTesting
 import Logging
@@ -86,15 +87,15 @@ import Testing
     }
 
     @Test func aSlowHeadAndASlowBodyAreCutOff() async throws {
-        var limits = HTTPLimits()
-        limits.headSeconds = 1
-        limits.bodyPauseSeconds = 1
-        let face = try TestFace(limits: limits)
-        try await Self.onWire(face) { connection in
+        var slowHead = HTTPLimits()
+        slowHead.headSeconds = 1
+        try await Self.onWire(try TestFace(limits: slowHead)) { connection in
             try await connection.send("GET /healthz HTTP/1.1\r\nhost:")
             #expect(try await connection.textUntilClosed().isEmpty)
         }
-        try await Self.onWire(face) { connection in
+        var slowBody = HTTPLimits()
+        slowBody.bodyPauseSeconds = 1
+        try await Self.onWire(try TestFace(limits: slowBody)) { connection in
             try await connection.send(
                 "PUT /v1/channels/a HTTP/1.1\r\nhost: x\r\n\(Self.key)content-type: application/json\r\n"
                     + "content-length: 9\r\n\r\n{")
@@ -192,6 +193,43 @@ import Testing
             #expect(!text.contains("/b/1"))
             #expect(text.lowercased().contains("transfer-encoding: chunked"))
             try await tail.close()
+        }
+    }
+
+    @Test func aStreamWithNothingToSayShowsLifeAndHowFarItIs() async throws {
+        var limits = HTTPLimits()
+        limits.keepAliveSeconds = 1
+        let face = try TestFace(limits: limits)
+        try await Self.onWire(face) { connection in
+            try await connection.send(Self.publish("1"))
+            _ = try await connection.text { $0.contains("]}") }
+            try await connection.send("GET /v1/channels/storage/tail HTTP/1.1\r\nhost: x\r\n\(Self.key)\r\n")
+            let text = try await connection.text { $0.components(of: ": listening") == 3 }
+            #expect(text.components(of: ": listening\nid: 0:0\n\n") == 3)
+        }
+    }
+
+    @Test func logsAreFollowed() async throws {
+        let face = try TestFace()
+        @Sendable func say(_ text: String) {
+            let waiters = face.engine.state.withLock { state in
+                state.logs.append(
+                    LogEntry(
+                        activation: "a", function: "f", line: .init(time: 1_000, stream: .stdout, text: text)))
+                defer { state.waiters = [] }
+                return state.waiters
+            }
+            for waiter in waiters { waiter.resume() }
+        }
+        say("before")
+        try await Self.onWire(face) { connection in
+            try await connection.send("GET /v1/logs?follow=true HTTP/1.1\r\nhost: x\r\n\(Self.key)\r\n")
+            _ = try await connection.text { $0.contains(": listening") }
+            while face.engine.state.withLock({ $0.waiters.isEmpty }) { await Task.yield() }
+            say("after")
+            let text = try await connection.text { $0.contains("after") }
+            #expect(!text.contains("before"))
+            #expect(text.contains("event: log\nid: 2\ndata: {"))
         }
     }
 

@@ -186,6 +186,38 @@ import Testing
         #expect(bad.code == "invalid-header")
     }
 
+    @Test func whatIsLostIsTold() async throws {
+        let face = try await Self.filled()
+        func lose() {
+            face.engine.state.withLock {
+                $0.gaps = [.init(partition: 1, gap: .init(offsets: 3..<7, reason: .damaged))]
+            }
+        }
+        lose()
+        let page = try await face.send(.get, "/v1/channels/storage/events")
+        #expect(page.json["gaps"]?.text == #"[{"partition":1,"from":3,"to":7,"reason":"damaged"}]"#)
+        lose()
+        let tail = try await face.send(.get, "/v1/channels/storage/tail?from=earliest&limit=1")
+        #expect(
+            tail.text.contains("event: gap\ndata: {\"partition\":1,\"from\":3,\"to\":7,\"reason\":\"damaged\"}\n\n"))
+    }
+
+    @Test func aTailThatCannotGoOnSaysWhy() async throws {
+        let face = try await Self.filled()
+        face.engine.state.withLock { $0.readProblem = Problem.unavailable("the disk failed") }
+        let reply = try await face.send(
+            .get, "/v1/channels/storage/tail?from=earliest", headers: [.requestID: "r"])
+        #expect(reply.text.contains("event: problem\ndata: {"))
+        #expect(reply.text.contains(#""detail":"the disk failed","instance":"urn:request:r"}"#))
+    }
+
+    @Test func theHeadOfATailIsNoStream() async throws {
+        let reply = try await TestFace().send(.head, "/v1/channels/storage/tail")
+        #expect(reply.status == 200)
+        #expect(reply.headers[.contentType] == "text/event-stream")
+        #expect(reply.text.isEmpty)
+    }
+
     @Test func lineEndsInsideDataDoNotBreakTheStream() async throws {
         let face = try TestFace()
         _ = try await face.send(

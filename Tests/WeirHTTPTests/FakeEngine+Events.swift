@@ -53,9 +53,11 @@ extension FakeEngine {
     }
 
     func readEvents(_ query: EventQuery) async throws(Problem) -> EventPage {
-        state.withLock { state in
+        if let problem = state.withLock({ $0.readProblem }) { throw problem }
+        return state.withLock { state in
             state.lastScope = query.selection.scope
-            var page = EventPage(events: [], position: query.position, isAtEnd: true)
+            var page = EventPage(events: [], position: query.position, gaps: state.gaps, isAtEnd: true)
+            state.gaps = []
             for one in query.position.partitions {
                 for event in state.partitions[one.partition].dropFirst(Int(one.next)) {
                     guard page.events.count < query.limit else {

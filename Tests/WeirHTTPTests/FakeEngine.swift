@@ -24,6 +24,8 @@ final class FakeEngine: Engine {
         var logs: [LogEntry] = []
         var obstacles: [String] = []
         var publishProblem: Problem?
+        var readProblem: Problem?
+        var gaps: [EventPage.Gap] = []
         var namespaces: Set<String> = []
     }
 

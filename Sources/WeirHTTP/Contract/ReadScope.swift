@@ -1,14 +1,14 @@
-public import CloudEvents
+package import CloudEvents
 
 /// Which events somebody may see.
-public enum ReadScope: Sendable, Hashable {
+package enum ReadScope: Sendable, Hashable {
     case everything
     /// Only events whose `subject` is one of these absolute paths or lies below one; `/` is every absolute path.
     case below([String])
 
     /// Whether an event may be shown. An event without a subject, or with one that has empty, `.` or `..` segments
     /// (which name another place than they seem to), is shown only to who may see everything.
-    public func permits(_ event: EventView) -> Bool {
+    package func permits(_ event: EventView) -> Bool {
         switch self {
         case .everything: return true
         case .below(let paths):
