@@ -153,4 +153,3 @@ package struct FolderHappening: Sendable {
         return .object(data)
     }
 }
-

@@ -99,7 +99,9 @@ extension FolderIndex.Entry {
     package init?(encoded bytes: [UInt8]) {
         guard bytes.count == 34, bytes[0] == 1 else { return nil }
         func number(_ index: Int) -> Int64 {
-            bytes.withUnsafeBytes { Int64(littleEndian: $0.loadUnaligned(fromByteOffset: 2 + index * 8, as: Int64.self)) }
+            bytes.withUnsafeBytes {
+                Int64(littleEndian: $0.loadUnaligned(fromByteOffset: 2 + index * 8, as: Int64.self))
+            }
         }
         isDirectory = bytes[1] == 1
         inode = UInt64(bitPattern: number(0))

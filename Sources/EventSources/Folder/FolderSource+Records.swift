@@ -73,8 +73,8 @@ extension FolderSource {
                 try announceListed(path, facts, as: .written)
             }
         }
-        for flag in [InotifyMask.open, .access, .modify, .create] where mask.contains(flag) && spec.publish.contains(flag)
-        {
+        for flag in [InotifyMask.open, .access, .modify, .create]
+        where mask.contains(flag) && spec.publish.contains(flag) {
             let facts = try? files.facts(path)
             emit(
                 FolderHappening(
@@ -155,7 +155,9 @@ extension FolderSource {
 
     // MARK: Moves
 
-    private func moved(_ from: InotifyRecord, _ to: InotifyRecord, _ observed: Int64, _ feed: any WatchFeed) async throws {
+    private func moved(_ from: InotifyRecord, _ to: InotifyRecord, _ observed: Int64, _ feed: any WatchFeed)
+        async throws
+    {
         let origin = path(of: from)
         let target = path(of: to)
         switch (origin, target) {

@@ -52,7 +52,8 @@ package actor FolderSource: EventSource {
     package init(
         id: SourceID, spec: FolderSpec, host: String, output: SourceOutput, store: any StateStore,
         files: any FileAccess = PosixFiles(), clock: SourceClock = .system, settings: Settings = Settings(),
-        feed: @escaping @Sendable () throws(SourceError) -> any WatchFeed = { () throws(SourceError) in try KernelFeed() }
+        feed: @escaping @Sendable () throws(SourceError) -> any WatchFeed = { () throws(SourceError) in try KernelFeed()
+        }
     ) {
         executor = BlockingExecutor(label: "weir.source.\(id)")
         self.spec = spec
@@ -134,7 +135,8 @@ package actor FolderSource: EventSource {
     private func checkRoot() throws -> FileFacts {
         guard let facts = try files.facts(accessPath(root)) else {
             throw SourceError(
-                .missing, "\(spec.directory) is not there: make the folder or mount it; it is looked for again by itself.")
+                .missing,
+                "\(spec.directory) is not there: make the folder or mount it; it is looked for again by itself.")
         }
         guard facts.kind == .directory else { throw SourceError(.missing, "\(spec.directory) is not a folder.") }
         return facts

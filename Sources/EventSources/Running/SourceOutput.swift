@@ -75,7 +75,8 @@ package struct SourceOutput: Sendable {
         }
     }
 
-    private func attempt(_ events: [EventRecord], _ channel: any Channel) async -> Result<[AppendOutcome], ChannelError> {
+    private func attempt(_ events: [EventRecord], _ channel: any Channel) async -> Result<[AppendOutcome], ChannelError>
+    {
         do {
             return .success(try await channel.append(events))
         } catch {

@@ -47,7 +47,9 @@ package struct Glob: Sendable, Hashable {
 
     /// - Parameter path: relative to the folder, without a leading `/`.
     package func matches(_ path: String) -> Bool {
-        let text = wholePath ? Array(path) : Array(path[(path.lastIndex(of: "/").map(path.index(after:)) ?? path.startIndex)...])
+        let text =
+            wholePath
+            ? Array(path) : Array(path[(path.lastIndex(of: "/").map(path.index(after:)) ?? path.startIndex)...])
         return Self.match(tokens[...], text[...])
     }
 

@@ -1,5 +1,0 @@
-import Testing
-
-@Suite struct EventSourcesPlaceholder {
-    @Test func builds() {}
-}
