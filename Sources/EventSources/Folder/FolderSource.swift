@@ -91,9 +91,15 @@ package actor FolderSource: EventSource {
             try Task.checkCancellation()
             guard let records = try await feed.next(waitingAtMost: nextDeadline()) else { return }
             joiner.receive(records, at: clock.steady())
-            while let step = joiner.next(at: clock.steady()) {
-                try await handle(step, feed)
-                if pending.count >= SourceOutput.batchLimit { try await flush() }
+            do {
+                while let step = joiner.next(at: clock.steady()) {
+                    try await handle(step, feed)
+                    if pending.count >= SourceOutput.batchLimit { try await flush() }
+                }
+            } catch {
+                // The folder is gone, for instance: what was seen until then is still told.
+                try? await flush()
+                throw error
             }
             try settleListed()
             try await flush()

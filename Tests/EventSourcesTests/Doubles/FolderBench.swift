@@ -1,6 +1,7 @@
 import CloudEvents
 import EventSources
 import Foundation
+import Synchronization
 import TestSupport
 import Testing
 
@@ -35,12 +36,16 @@ final class FolderBench: Sendable {
             id: SourceID(namespace: "default", name: "inbox"), spec: spec, host: "testhost",
             output: SourceOutput(channel: channel, deadLetters: deadLetters, report: report), store: store,
             files: files, settings: settings, feed: feed)
-        let running = Task { try await source.run() }
+        let ended = Mutex(false)
+        let running = Task {
+            defer { ended.withLock { $0 = true } }
+            try await source.run()
+        }
         do {
             try await eventually("the source runs") {
-                if report.snapshot.state == .running { return true }
-                return false
+                report.snapshot.state == .running || ended.withLock { $0 }
             }
+            if ended.withLock({ $0 }) { try await running.value }
             try await body(report)
         } catch {
             running.cancel()

@@ -6,12 +6,19 @@ final class MemoryStore: StateStore {
     private struct State {
         var values: [String: [UInt8]] = [:]
         var refusals = 0
+        var refused = ""
         var puts = 0
     }
 
     private let state = Mutex(State())
 
-    func refuseNext(_ count: Int = 1) { state.withLock { $0.refusals = count } }
+    /// Refuses the next writes of which a key contains a text, and forgets them.
+    func refuseNext(_ count: Int = 1, keysWith text: String) {
+        state.withLock {
+            $0.refusals = count
+            $0.refused = text
+        }
+    }
 
     var puts: Int { state.withLock { $0.puts } }
     var keys: [String] { state.withLock { $0.values.keys.sorted() } }
@@ -19,7 +26,7 @@ final class MemoryStore: StateStore {
     func put(_ entries: [StateEntry]) async throws(PersistenceError) {
         let refused = state.withLock { state in
             state.puts += 1
-            if state.refusals > 0 {
+            if state.refusals > 0, entries.contains(where: { $0.key.contains(state.refused) }) {
                 state.refusals -= 1
                 return true
             }
