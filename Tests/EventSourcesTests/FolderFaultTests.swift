@@ -48,6 +48,29 @@ import Testing
         #expect(bench.names("file.written").count { $0 == "kept" } == 1)
     }
 
+    @Test func theKernelsOwnOverflowLosesNothing() async throws {
+        let limit = (try? String(contentsOfFile: "/proc/sys/fs/inotify/max_queued_events", encoding: .utf8))
+            .flatMap { Int($0.trimmingCharacters(in: .whitespacesAndNewlines)) }
+        guard let limit, limit <= 32_768 else {
+            print("skipped: the kernel's queue of inotify events is too long to be filled here")
+            return
+        }
+        let bench = try FolderBench()
+        let count = limit / 2 + 1_000
+        try await bench.watching(feed: { () throws(SourceError) in try KernelFeed(capacity: 1) }) { report in
+            bench.channel.hold(true)
+            try bench.write("first")
+            let script = "import sys\nfor i in range(\(count)): open(sys.argv[1] + '/f%d' % i, 'w').close()"
+            #expect(try await run("/usr/bin/env", ["python3", "-c", script, bench.root]) == 0)
+            bench.channel.hold(false)
+            try await eventually("it is repaired") { report.snapshot.counts.gaps > 0 }
+            try await bench.settle()
+        }
+        let names = bench.names("file.written").filter { $0.hasPrefix("f") && $0 != "first" }
+        #expect(names.count == count)
+        #expect(Set(names).count == count)
+    }
+
     @Test func aRestartAnnouncesWhatHappenedMeanwhileAndNothingElse() async throws {
         let bench = try FolderBench()
         try bench.makeDirectory("d/e")

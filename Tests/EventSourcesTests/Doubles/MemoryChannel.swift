@@ -10,6 +10,7 @@ final class MemoryChannel: Channel {
         var failures: [ChannelError] = []
         var appends = 0
         var largest = 0
+        var held = false
     }
 
     let name: String
@@ -21,11 +22,15 @@ final class MemoryChannel: Channel {
     /// Makes the next appends fail, one error each.
     func fail(with errors: ChannelError...) { state.withLock { $0.failures += errors } }
 
+    /// Lets appends wait until it is called again with `false`.
+    func hold(_ held: Bool) { state.withLock { $0.held = held } }
+
     var events: [CloudEvent] { state.withLock { $0.records.map(\.event) } }
     var count: Int { state.withLock { $0.records.count } }
     var largestAppend: Int { state.withLock { $0.largest } }
 
     func append(_ events: [EventRecord]) async throws(ChannelError) -> [AppendOutcome] {
+        while state.withLock({ $0.held }), !Task.isCancelled { try? await Task.sleep(for: .milliseconds(1)) }
         let result = state.withLock { state -> Result<[AppendOutcome], ChannelError> in
             if !state.failures.isEmpty { return .failure(state.failures.removeFirst()) }
             state.appends += 1
