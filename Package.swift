@@ -126,8 +126,8 @@ let package = Package(
         tests("IdentityTests", ["Identity", "Persistence", "CloudEvents"]),
         tests("ChannelsTests", ["Channels", "CloudEvents", "Manifest", "CLinux", log]),
         tests("StorageEventsTests", ["StorageEvents", "CloudEvents"]),
-        tests("EventSourcesTests", ["EventSources", "StorageEvents", "Channels", "CloudEvents", "Manifest"]),
-        tests("FunctionsTests", ["Functions", "Persistence", "CloudEvents", "Manifest", "CZlib"]),
+        tests("EventSourcesTests", ["Persistence", "EventSources", "StorageEvents", "Channels", "CloudEvents", "Manifest"]),
+        tests("FunctionsTests", ["Functions", "Persistence", "CloudEvents", "Manifest"]),
         tests("InvocationTests", ["Invocation", "Sandboxes", "Functions", "Channels", "CloudEvents"]),
         tests(
             "DeliveryTests",

@@ -1,6 +1,3 @@
 #pragma once
 
-#include "archive.h"
-#include "checksums.h"
-#include "files.h"
 #include "inotify.h"
