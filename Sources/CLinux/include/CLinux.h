@@ -1,3 +1,6 @@
 #pragma once
 
+#include "archive.h"
+#include "checksums.h"
+#include "files.h"
 #include "inotify.h"
