@@ -22,6 +22,7 @@ func tests(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
 
 let log = Target.Dependency.product(name: "Logging", package: "swift-log")
 let lifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
+let signals = Target.Dependency.product(name: "UnixSignals", package: "swift-service-lifecycle")
 let nioCore = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
 let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
 let nioHTTP1 = Target.Dependency.product(name: "NIOHTTP1", package: "swift-nio")
@@ -102,7 +103,7 @@ let package = Package(
                 "CloudEvents", "Manifest", "Persistence", "Identity", "Channels", "StorageEvents", "EventSources",
                 "Functions",
                 "Sandboxes", "Invocation", "Delivery", "WeirHTTP", hummingbird, httpClient, httpTypes, nioCore, nioPosix,
-                nioHTTP1, crypto, log, lifecycle,
+                nioHTTP1, crypto, log, lifecycle, signals,
             ]),
         .executableTarget(
             name: "weir",

@@ -94,9 +94,10 @@ actor Reconciler {
         }
         var spec = try SubscriptionSpec(resource.document)
         spec.paused = spec.paused || resource.isPaused
-        do throws(SubscriptionError) {
+        do {
             try await subscriptions.add(id, spec)
-        } catch let error where error.code == .noSuchChannel {
+        } catch {
+            guard error.code == .noSuchChannel else { throw error }
             // Not an error of the server: it starts when the channel comes.
             logger.notice("A subscription waits for its channel", metadata: ["why": "\(error.message)"])
         }

@@ -12,6 +12,7 @@ import NIOPosix
 import Persistence
 import Sandboxes
 import ServiceLifecycle
+import UnixSignals
 import WeirHTTP
 
 /// The composition root: configuration in, parts out, one service group. Nothing else knows all parts.

@@ -46,7 +46,7 @@ extension ServerEngine {
         } catch {
             throw Problem(error)
         }
-        try await parts.check(request.kind, document, name: request.name, current: current)
+        try parts.check(request.kind, document, name: request.name, current: current)
         let changes = difference(current?.document, document)
         if request.dryRun {
             let verdict: PutOutcome.Verdict = current == nil ? .created : changes.isEmpty ? .unchanged : .updated

@@ -1,6 +1,7 @@
 import ArgumentParser
 import CloudEvents
 import Foundation
+import NIOCore
 import Manifest
 
 /// `weir apply`: makes the server hold what a manifest says, again and again.

@@ -1,6 +1,7 @@
 import ArgumentParser
 import CloudEvents
 import Foundation
+import NIOCore
 
 /// `weir invoke`: runs a function now and shows what came out.
 struct Invoke: AsyncParsableCommand {

@@ -1,6 +1,7 @@
 import ArgumentParser
 import CloudEvents
 import Foundation
+import NIOCore
 
 /// `weir replay`: runs a subscription over past events.
 struct Replay: AsyncParsableCommand {
