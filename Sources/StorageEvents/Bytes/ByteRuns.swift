@@ -130,30 +130,28 @@ struct LineTraits {
         var high: UInt64 = 0
         var control: UInt64 = 0
         var backslash: UInt64 = 0
-        var quoted: UInt64 = 0
         var index = 0
         while index &+ 8 <= bytes.count {
-            let x = bytes.word(index)
-            high |= x
-            // Borrows may only add false hits above a true one, never hide one.
-            control |= (x &- (ones &* 0x20)) & ~x
-            let del = x ^ low
-            control |= (del &- ones) & ~del
-            let slash = x ^ (ones &* 0x5C)
-            backslash |= (slash &- ones) & ~slash
-            // Quotes are counted, exactly, a lane a byte.
-            let quote = x ^ (ones &* 0x22)
-            quoted &+= ~(((quote & low) &+ low) | quote | low) >> 7
-            index &+= 8
-            if index & 127 == 0 {
-                quotes &+= Int((quoted &* ones) >> 56)
-                quoted = 0
+            // At most 16 words, so that the lanes' sum fits a byte.
+            let stop = min(index &+ 128, bytes.count &- 7)
+            var lanes: UInt64 = 0
+            while index < stop {
+                let x = bytes.word(index)
+                high |= x
+                // Borrows and carries may only add false hits above a true one or a byte beyond ASCII, never hide one.
+                control |= ((x &- (ones &* 0x20)) | (x &+ ones)) & ~x
+                let slash = x ^ (ones &* 0x5C)
+                backslash |= (slash &- ones) & ~slash
+                // Quotes are counted, exactly, a lane a byte.
+                let quote = x ^ (ones &* 0x22)
+                lanes &+= (~(((quote & low) &+ low) | quote | low)) >> 7
+                index &+= 8
             }
+            quotes &+= Int((lanes &* ones) >> 56)
         }
         hasHighBytes = high & highs != 0
         hasControls = control & highs != 0
         hasBackslashes = backslash & highs != 0
-        quotes &+= Int((quoted &* ones) >> 56)
         while index < bytes.count {
             let byte = bytes[index]
             if byte >= 0x80 { hasHighBytes = true }

@@ -14,10 +14,10 @@ extension ByteSink {
     /// One attribute from a run of valid UTF-8.
     @inline(__always)
     mutating func attribute(_ name: StaticString, _ value: Run, _ kind: AttributeKind = .string) {
-        put32(UInt32(name.utf8CodeUnitCount) | UInt32(kind.rawValue) << 8)
-        put32(UInt32(truncatingIfNeeded: value.count))
-        put(name)
-        put(value)
+        let length = UInt64(UInt32(truncatingIfNeeded: value.count))
+        putAttribute(
+            header: UInt64(name.utf8CodeUnitCount) | UInt64(kind.rawValue) << 8 | length << 32,
+            name: Run(start: name.utf8Start, count: name.utf8CodeUnitCount), value: value)
     }
 
     @inline(__always)
@@ -73,13 +73,23 @@ extension ByteSink {
     /// Text as the user or host part of a URI (RFC 3986): what is not allowed there is percent-encoded.
     @inline(__always)
     mutating func put(uriPart value: Run) {
-        for index in 0..<value.count {
-            let byte = value[index]
-            let isPlain =
-                (byte | 0x20) &- 0x61 < 26 || byte &- 0x30 < 10 || byte == 0x2D || byte == 0x2E || byte == 0x5F
-                || byte == 0x7E || byte == 0x3A || byte == 0x2B
-            if isPlain { put(byte) } else { percent(byte) }
+        var isPlain = true
+        for index in 0..<value.count where !Self.isPlain(value[index]) { isPlain = false }
+        if isPlain { put(value) } else { putEncoded(value) }
+    }
+
+    @inline(never)
+    private mutating func putEncoded(_ value: Run) {
+        for byte in value {
+            if Self.isPlain(byte) { put(byte) } else { percent(byte) }
         }
+    }
+
+    /// Letters, digits and `-._~:+`, as bits.
+    @inline(__always)
+    private static func isPlain(_ byte: UInt8) -> Bool {
+        let bits: UInt64 = byte < 64 ? 0x07FF_6800_0000_0000 : byte < 128 ? 0x47FF_FFFE_87FF_FFFE : 0
+        return bits >> UInt64(byte & 63) & 1 == 1
     }
 
     /// Ends the attributes, of which there are `attributes`; the data follows.

@@ -32,8 +32,25 @@ struct ByteSink {
 
     @inline(__always)
     mutating func put(_ run: Run) {
+        guard room(run.count) else { return }
+        putUnchecked(run)
+    }
+
+    /// One attribute of a record: its header, its name and its value, with one look at the room.
+    @inline(__always)
+    mutating func putAttribute(header: UInt64, name: Run, value: Run) {
+        guard room(8 &+ name.count &+ value.count) else { return }
+        base.storeBytes(of: header.littleEndian, toByteOffset: count, as: UInt64.self)
+        count &+= 8
+        putUnchecked(name)
+        putUnchecked(value)
+    }
+
+    /// For runs for which there is room.
+    @inline(__always)
+    private mutating func putUnchecked(_ run: Run) {
         let length = run.count
-        guard room(length), let source = run.baseAddress else { return }
+        guard let source = run.baseAddress else { return }
         let target = base + count
         count &+= length
         // Most runs are short: two overlapping words cost less than a call.

@@ -181,6 +181,15 @@ struct BillingTextDecoderTests {
         }
     }
 
+    @Test("a cell name with odd characters still makes a URI")
+    func sources() {
+        var text = TextLines()
+        text.add(Sample.door().replacing("D@dDomain", with: "GFTP-<unknown>-a/b+c@d Domain"))
+        text.add(Sample.door().replacing("D@dDomain", with: "GFTP-<unknown>-a/b+c@dDomain"))
+        #expect(text.events.map(\.source) == ["dcache://GFTP-%3Cunknown%3E-a%2Fb+c@dDomain"])
+        #expect(text.batch.failures.count == 1)
+    }
+
     @Test("an endless record is given up")
     func endless() {
         var options = BillingTextDecoder.Options()
