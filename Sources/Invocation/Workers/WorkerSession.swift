@@ -150,7 +150,8 @@ final class WorkerSession: WorkerHandler {
                 (isReady, failure) = readHello(message, now, &state)
                 return
             }
-            guard let job = state.job, state.killReason == nil else {
+            // What comes while the kill for a timeout is on its way still counts; only the end says which call was hit.
+            guard let job = state.job, state.killReason == nil || state.killReason == .timeout else {
                 misbehaviour = state.killReason == nil ? "it sent something that was not asked for" : nil
                 return
             }
@@ -161,7 +162,7 @@ final class WorkerSession: WorkerHandler {
             job.settle(activations)
             guard misbehaviour == nil, state.answered == state.frameCount else { return }
             if job.remaining > 0 {
-                sendFrame(&state)
+                if state.killReason == nil { sendFrame(&state) }
             } else {
                 state.job = nil
                 completed = job

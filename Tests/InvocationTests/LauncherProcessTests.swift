@@ -1,0 +1,59 @@
+import Foundation
+import Glibc
+import Sandboxes
+import TestSupport
+import Testing
+
+/// The launcher program itself, spoken to by a stand-in for the server that can be killed.
+@Suite(.enabled(if: InvocationFixture.hasPython, "python3 is not installed"))
+struct LauncherProcessTests {
+    /// Starts the launcher, sends it rubbish, then a start of `/bin/sh` that starts a daemon; prints what came back.
+    private static let server = """
+        import os, socket, struct, sys, time
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        launcher = os.fork()
+        if launcher == 0:
+            os.dup2(theirs.fileno(), 0)
+            os.execv(sys.argv[1], [sys.argv[1]])
+        theirs.close()
+        def request(kind, strings, arguments=1, length=None, limits=0, slot=7, flags=1):
+            head = struct.pack("<IIQIIII", kind, flags, slot, arguments, 0, len(strings) if length is None else length, limits)
+            ours.send(head + bytes(128) + strings)
+        def reply():
+            return struct.unpack("<IiQii", ours.recv(1024)[:24])
+        errors = []
+        for bad in (lambda: ours.send(b"x"), lambda: request(2, b"/bin/sh\\0/\\0", length=5000),
+                    lambda: request(2, b"/bin/sh\\0/"), lambda: request(2, b"/bin/sh\\0/\\0", arguments=100000),
+                    lambda: request(2, b"/bin/sh\\0/\\0", arguments=5), lambda: request(2, b"/bin/sh\\0/\\0more\\0"),
+                    lambda: request(2, b"/bin/sh\\0/\\0", limits=99), lambda: request(2, b"/no/such\\0/\\0"),
+                    lambda: request(2, b"/bin/sh\\0/no/such\\0")):
+            bad()
+            errors.append(reply()[1])
+        script = b"(setsid sleep 1000 & echo $!; sleep 1000) & wait"
+        request(2, b"/bin/sh\\0-c\\0" + script + b"\\0/\\0", arguments=3)
+        message, fds, _, _ = socket.recv_fds(ours, 1024, 3)
+        os.set_blocking(fds[1], True)
+        daemon = os.read(fds[1], 100).decode().strip()
+        print(launcher, struct.unpack("<IiQii", message[:24])[4], daemon, *errors, flush=True)
+        time.sleep(1000)
+        """
+
+    @Test func rubbishIsRefusedAndAKilledServerLeavesNothing() async throws {
+        let directory = try TemporaryDirectory("launcher")
+        let launcher = try #require(LauncherLocation.beside())
+        try write(Self.server, to: directory.file("server.py"))
+        let server = Process()
+        let output = Pipe()
+        server.executableURL = URL(fileURLWithPath: try #require(InvocationFixture.python))
+        server.arguments = [directory.file("server.py"), launcher]
+        server.standardOutput = output
+        try server.run()
+        let line = String(decoding: output.fileHandleForReading.availableData, as: UTF8.self)
+        let numbers = line.split(whereSeparator: \.isWhitespace).compactMap { Int32($0) }
+        try #require(numbers.count == 12, "the stand-in said: \(line)")
+        #expect(Array(numbers[3...]) == Array(repeating: EINVAL, count: 7) + [ENOENT, ENOENT])
+        #expect(numbers[..<3].allSatisfy { isAlive($0) })
+        kill(server.processIdentifier, SIGKILL)
+        await eventually("launcher, worker and daemon are gone") { numbers[..<3].allSatisfy { !isAlive($0) } }
+    }
+}
