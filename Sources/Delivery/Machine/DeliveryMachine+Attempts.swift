@@ -46,6 +46,7 @@ extension DeliveryMachine {
         actions: inout [DeliveryAction]
     ) {
         guard items[Int(slot)].state == .dying else { return }
+        dying -= 1
         if isDurable {
             counts.deadLettered += 1
             settle(slot, now, &actions)
@@ -93,6 +94,7 @@ extension DeliveryMachine {
 
     private mutating func bury(_ slot: UInt32, _ reason: DeadLetterReason, _ actions: inout [DeliveryAction]) {
         items[Int(slot)].state = .dying
+        dying += 1
         actions.append(.deadLetter(slot: slot, attempts: Int(items[Int(slot)].attempts), reason))
     }
 
@@ -148,4 +150,12 @@ extension DeliveryMachine {
 
     /// Which attempt of the event is under way, from 1.
     package func attempt(of slot: UInt32) -> Int { Int(items[Int(slot)].attempts) }
+}
+
+extension DeliveryMachine {
+    /// When the oldest unsettled event of a partition was appended.
+    package func oldestAppended(partition: Int) -> Int64? {
+        guard let head = partitions[partition]?.head, head != Self.none else { return nil }
+        return items[Int(head)].appended
+    }
 }

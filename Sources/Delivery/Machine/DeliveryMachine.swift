@@ -4,7 +4,7 @@ import HeapModule
 /// Decides what of a subscription is delivered when: order, batches, attempts, waits, dead letters, progress.
 ///
 /// Time (milliseconds, any origin that does not run backwards) and randomness come in; what is to be done is appended
-/// to `actions`. Events themselves stay with the owner, under the slot that ``offer(partition:offset:key:appended:depth:)``
+/// to `actions`. Events themselves stay with the owner, under the slot that ``offer(partition:offset:key:appended:depth:now:)``
 /// gives: slots are small numbers that are used again once settled. An event settles exactly once.
 package struct DeliveryMachine: Sendable {
     static let none = UInt32.max
@@ -55,6 +55,8 @@ package struct DeliveryMachine: Sendable {
     package internal(set) var pending = 0
     /// Batches with the sink.
     package internal(set) var inFlight = 0
+    /// Events whose dead letter is being written.
+    package internal(set) var dying = 0
     /// Events that wait for another attempt.
     package var waiting: Int { retries.count }
 

@@ -3,11 +3,19 @@ import CloudEvents
 
 /// Copies events to another channel, one causal step deeper, so that a ring of channels comes to an end.
 package struct ChannelSink: Sink {
-    private let channel: any Channel
+    private let name: String
+    private let channel: @Sendable () -> (any Channel)?
 
-    package init(channel: any Channel) { self.channel = channel }
+    /// - Parameter channel: finds the channel at each delivery, since it may come later.
+    package init(name: String, channel: @escaping @Sendable () -> (any Channel)?) {
+        self.name = name
+        self.channel = channel
+    }
 
     package func deliver(_ parcels: [Parcel]) async -> [SinkAnswer] {
+        guard let channel = channel() else {
+            return parcels.map { _ in SinkAnswer(.retry("the channel \"\(name)\" does not exist")) }
+        }
         let copies = parcels.map { parcel in
             parcel.event.withView { view in
                 var event = view.event

@@ -1,0 +1,174 @@
+package import AsyncHTTPClient
+package import Channels
+import CloudEvents
+package import Invocation
+package import Logging
+package import Persistence
+import ServiceLifecycle
+import Synchronization
+
+/// All subscriptions of a server: adds, removes and runs them.
+package final class Subscriptions: Service {
+    /// A channel by namespace and name; `nil` when there is none.
+    package typealias ChannelLookup = @Sendable (_ namespace: String, _ name: String) -> (any Channel)?
+
+    private struct State {
+        var runners: [SubscriptionKey: SubscriptionRunner] = [:]
+        var routers: [SubscriptionKey: ChannelRouter] = [:]
+        var isStopping = false
+    }
+
+    private enum Work: Sendable {
+        case runner(SubscriptionRunner)
+        case reader(ChannelRouter, partition: Int)
+    }
+
+    private let state = Mutex(State())
+    private let channels: ChannelLookup
+    private let store: any StateStore
+    private let invoker: any Invoker
+    private let client: HTTPClient
+    private let clock: DeliveryClock
+    private let drain: Int64
+    private let log: Logger
+    private let work: AsyncStream<Work>
+    private let workQueue: AsyncStream<Work>.Continuation
+
+    /// - Parameters:
+    ///   - client: made with ``HTTPSink/clientConfiguration``; shut down by its owner after this service has ended.
+    ///   - drain: how many milliseconds the end waits for attempts under way.
+    package init(
+        channels: @escaping ChannelLookup, store: any StateStore, invoker: any Invoker, client: HTTPClient,
+        clock: DeliveryClock = .system, drain: Int64 = 10_000, log: Logger
+    ) {
+        self.channels = channels
+        self.store = store
+        self.invoker = invoker
+        self.client = client
+        self.clock = clock
+        self.drain = drain
+        self.log = log
+        (work, workQueue) = AsyncStream.makeStream(of: Work.self)
+    }
+
+    /// Runs what was added and is added, until graceful shutdown or ``shutdown()``.
+    package func run() async throws {
+        await withGracefulShutdownHandler {
+            await withDiscardingTaskGroup { group in
+                for await one in work {
+                    switch one {
+                    case .runner(let runner): group.addTask { await runner.run() }
+                    case .reader(let router, let partition): group.addTask { await router.run(partition: partition) }
+                    }
+                }
+                await stopAll()
+                group.cancelAll()
+            }
+        } onGracefulShutdown: {
+            self.shutdown()
+        }
+    }
+
+    /// Ends ``run()``: no new attempts, those under way may end, progress is kept.
+    package func shutdown() { workQueue.finish() }
+
+    private func stopAll() async {
+        let runners = state.withLock { state in
+            state.isStopping = true
+            return Array(state.runners.values)
+        }
+        await withDiscardingTaskGroup { group in
+            for runner in runners { group.addTask { await runner.stop(within: self.drain) } }
+        }
+    }
+
+    // MARK: Changes
+
+    /// Adds a subscription, or replaces one of the same name, which goes on where it was.
+    ///
+    /// - Parameter visibility: what the owner may see; nothing else is ever delivered.
+    /// - Throws: ``SubscriptionError``.
+    package func add(
+        _ key: SubscriptionKey, _ spec: SubscriptionSpec, visibility: EventVisibility = .all
+    ) async throws(SubscriptionError) {
+        guard let channel = channels(key.namespace, spec.channel) else {
+            throw SubscriptionError(
+                .noSuchChannel, "subscription \(key): the channel \"\(spec.channel)\" does not exist; create it first")
+        }
+        let old = state.withLock { $0.runners.removeValue(forKey: key) }
+        await old?.stop(within: drain)
+        let router = router(key.namespace, channel)
+        let namespace = key.namespace
+        let parts = SubscriptionRunner.Parts(
+            key: key, spec: spec, visibility: visibility, sink: sink(key, spec), router: router, store: store,
+            channel: { [channels] in channels(namespace, $0) }, clock: clock, log: log)
+        do {
+            let runner = try await SubscriptionRunner.make(parts)
+            state.withLock { $0.runners[key] = runner }
+            workQueue.yield(.runner(runner))
+        } catch {
+            throw SubscriptionError(.state, "subscription \(key): where it stands cannot be read or kept: \(error)")
+        }
+    }
+
+    /// Removes a subscription and forgets its progress.
+    package func remove(_ key: SubscriptionKey) async throws(SubscriptionError) {
+        let runner = state.withLock { $0.runners.removeValue(forKey: key) }
+        await runner?.stop(within: drain)
+        do throws(PersistenceError) {
+            let entries = try await store.entries(prefix: key.statePrefix)
+            try await store.put(entries.map { StateEntry(key: $0.key, value: nil) })
+        } catch {
+            throw SubscriptionError(.state, "subscription \(key): its progress cannot be removed: \(error.message)")
+        }
+    }
+
+    package func pause(_ key: SubscriptionKey) async { await runner(key)?.pause() }
+    package func resume(_ key: SubscriptionKey) async { await runner(key)?.resume() }
+    package func status(_ key: SubscriptionKey) async -> SubscriptionStatus? { await runner(key)?.status() }
+
+    private func runner(_ key: SubscriptionKey) -> SubscriptionRunner? { state.withLock { $0.runners[key] } }
+
+    private func router(_ namespace: String, _ channel: any Channel) -> ChannelRouter {
+        let key = SubscriptionKey(namespace: namespace, name: channel.name)
+        let (router, isNew) = state.withLock { state -> (ChannelRouter, Bool) in
+            if let known = state.routers[key] { return (known, false) }
+            let router = ChannelRouter(channel: channel, clock: clock, log: log)
+            state.routers[key] = router
+            return (router, true)
+        }
+        if isNew {
+            for partition in 0..<channel.partitionCount { workQueue.yield(.reader(router, partition: partition)) }
+        }
+        return router
+    }
+
+    /// The sink that a subscription names.
+    package func sink(_ key: SubscriptionKey, _ spec: SubscriptionSpec) -> any Sink {
+        switch spec.sink {
+        case .function(let name):
+            return FunctionSink(
+                invoker: invoker, function: FunctionReference(namespace: key.namespace, name: name),
+                subscription: key.description, channel: spec.channel)
+        case .channel(let name):
+            return ChannelSink(name: name) { [channels] in channels(key.namespace, name) }
+        case .http(let url, let mode, let headers):
+            return HTTPSink(
+                client: client, url: url, mode: mode, headers: headers, timeout: spec.policy.timeout, now: clock.now)
+        }
+    }
+}
+
+/// Why a subscription could not be changed.
+package struct SubscriptionError: Error, Sendable, Hashable, CustomStringConvertible {
+    package enum Code: String, Sendable { case noSuchChannel, state }
+    package let code: Code
+    package let message: String
+
+    init(_ code: Code, _ message: String) {
+        self.code = code
+        self.message = message
+    }
+
+    package var description: String { message }
+}
