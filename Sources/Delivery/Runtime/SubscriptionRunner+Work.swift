@@ -140,7 +140,11 @@ extension SubscriptionRunner {
         case .deliver(let batch, let parcels):
             let task = Task { await self.parts.sink.deliver(parcels) }
             await begin(batch, task)
-            let answers = await withTaskCancellationHandler { await task.value } onCancel: { task.cancel() }
+            let answers = await withTaskCancellationHandler {
+                await task.value
+            } onCancel: {
+                task.cancel()
+            }
             await finished(batch, await keepReplies(answers))
         }
     }

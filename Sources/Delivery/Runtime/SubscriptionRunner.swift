@@ -138,7 +138,8 @@ actor SubscriptionRunner {
             let oldest = machine.oldestAppended(partition: partition) ?? unread
             return SubscriptionStatus.Partition(
                 partition: partition, floor: floor,
-                end: parts.router.channel.bounds(ofPartition: partition).next, age: oldest.map { max(0, now - $0) } ?? 0)
+                end: parts.router.channel.bounds(ofPartition: partition).next, age: oldest.map { max(0, now - $0) } ?? 0
+            )
         }
         let state: SubscriptionStatus.State =
             machine.isPaused ? .paused : failure.map { .failing($0) } ?? .running

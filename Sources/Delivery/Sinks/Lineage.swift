@@ -85,6 +85,9 @@ package enum Lineage {
 
     /// An attribute value has no control characters (CloudEvents 1.0.2 §3.3) and should stay short.
     private static func clean(_ text: String) -> String {
-        String(String.UnicodeScalarView(text.unicodeScalars.prefix(1024).map { $0.value < 0x20 || (0x7F...0x9F).contains($0.value) ? " " : $0 }))
+        String(
+            String.UnicodeScalarView(
+                text.unicodeScalars.prefix(1024).map { $0.value < 0x20 || (0x7F...0x9F).contains($0.value) ? " " : $0 })
+        )
     }
 }
