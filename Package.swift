@@ -127,7 +127,9 @@ let package = Package(
         tests("IdentityTests", ["Identity", "Persistence", "CloudEvents"]),
         tests("ChannelsTests", ["Channels", "CloudEvents", "Manifest", "CLinux", log]),
         tests("StorageEventsTests", ["StorageEvents", "CloudEvents"]),
-        tests("EventSourcesTests", ["Persistence", "EventSources", "StorageEvents", "Channels", "CloudEvents", "Manifest"]),
+        tests(
+            "EventSourcesTests",
+            ["EventSources", "Persistence", "StorageEvents", "Channels", "CloudEvents", "Manifest", log]),
         tests("FunctionsTests", ["Functions", "Persistence", "CloudEvents", "Manifest"]),
         tests("InvocationTests", ["Invocation", "Sandboxes", "Functions", "Channels", "CloudEvents"]),
         tests(

@@ -36,6 +36,31 @@ import Testing
         #expect(bench.deadLetters.events[0]["line"] == .string("3"))
     }
 
+    @Test func aRecordOverTwoLinesSurvivesARestartBetweenThem() async throws {
+        let bench = try BillingBench()
+        let spec = SourceSpec(kind: .dcacheBilling(BillingSpec(directory: bench.root)), channel: "storage")
+        let first =
+            "05.20 14:07:00 [pool:tape03@tape03Domain:store] [0000AA11BB22CC33DD44EE55FF6677889901,2097152] "
+            + "[/pnfs/a.h5] exfel:raw@osm 120 7 {666:\"HSM script failed:\n"
+        for (part, count) in [(first, 0), ("see log\"}\n", 1)] {
+            try bench.append("billing-2026.05.20", part)
+            let report = SourceReport()
+            let source = try #require(
+                try SourceFactory(store: bench.store).make(
+                    SourceID(namespace: "default", name: "billing"), spec,
+                    SourceOutput(channel: bench.channel, deadLetters: bench.deadLetters, report: report)))
+            let running = Task { try await source.run() }
+            try await eventually("the part is read") {
+                bench.channel.count == count && report.snapshot.position?.hasPrefix("billing-2026.05.20, byte") == true
+                    && report.snapshot.position?.hasSuffix(" 0") == false
+            }
+            running.cancel()
+            _ = await running.result
+        }
+        #expect(bench.channel.events.map(\.type) == ["dev.weir.file.flush-failed"])
+        #expect(bench.deadLetters.count == 0)
+    }
+
     @Test func anUnknownZoneIsNamed() throws {
         let factory = SourceFactory(store: MemoryStore())
         #expect {

@@ -5,24 +5,23 @@ package struct BillingLineDecoder: LineDecoding {
     private var decoder: BillingTextDecoder
     private var batch = DecodedBatch()
     private var line: Int
-    /// The headers in force, by message.
-    private var headers: [(message: String, format: String)] = []
 
     /// - Parameter state: what ``state`` gave, or nothing at a file's beginning.
     package init(date: BillingName, zone: ZoneRules, state: [UInt8]) throws(SourceError) {
         func padded(_ number: Int) -> String { number < 10 ? "0\(number)" : "\(number)" }
-        decoder = BillingTextDecoder(
-            fileName: "billing-\(date.year).\(padded(date.month)).\(padded(date.day))", zone: zone)
-        line = 0
-        guard !state.isEmpty else { return }
-        var parts = String(decoding: state, as: UTF8.self).split(separator: "\n", omittingEmptySubsequences: false)
-        guard let first = parts.first, let count = Int(first) else {
-            throw SourceError(.state, "The kept state of a billing file is not of this version.")
+        let name = "billing-\(date.year).\(padded(date.month)).\(padded(date.day))"
+        // The number of the line, a line feed, and what the decoder itself keeps.
+        let parts = state.split(separator: 0x0A, maxSplits: 1, omittingEmptySubsequences: false)
+        guard state.isEmpty || parts.count == 2 else {
+            throw SourceError(.state, "The kept state of \(name) is not of this version.")
         }
-        parts.removeFirst()
-        var unused = DecodedLines()
-        for part in parts where !part.isEmpty { decode(Array((part + "\n").utf8)[...], into: &unused) }
-        line = count
+        line = parts.first.flatMap { Int(String(decoding: $0, as: UTF8.self)) } ?? 0
+        do {
+            decoder = try BillingTextDecoder(
+                restoring: state.isEmpty ? [] : Array(parts[1]), fileName: name, zone: zone)
+        } catch {
+            throw SourceError(.state, "The kept state of \(name) cannot be used: \(error)")
+        }
     }
 
     package mutating func decode(_ bytes: ArraySlice<UInt8>, into lines: inout DecodedLines) {
@@ -38,30 +37,14 @@ package struct BillingLineDecoder: LineDecoding {
                 start += length + 1
             }
         }
-        hand(&lines)
+        lines.take(&batch)
     }
 
     package mutating func finish(into lines: inout DecodedLines) {
         batch.removeAll()
         decoder.finish(into: &batch)
-        hand(&lines)
+        lines.take(&batch)
     }
 
-    package var state: [UInt8] {
-        var text = "\(line)"
-        for header in headers { text += "\n## \(header.message) \(header.format)" }
-        return Array(text.utf8)
-    }
-
-    private mutating func hand(_ lines: inout DecodedLines) {
-        for header in batch.headers {
-            headers.removeAll { $0.message == header.message }
-            headers.append((header.message, header.format))
-        }
-        if lines.events.isEmpty { swap(&lines.events, &batch.records) } else { lines.events += batch.records }
-        for failure in batch.failures {
-            lines.failures.append(
-                .init(line: Int64(failure.line), reason: failure.description, bytes: failure.raw))
-        }
-    }
+    package var state: [UInt8] { Array("\(line)\n".utf8) + decoder.state }
 }

@@ -9,14 +9,17 @@ package struct SourceFactory: Sendable {
     private let host: String
     private let zones: String
     private let files: any FileAccess
+    private let lineOptions: LineDecoder.Options
 
     /// - Parameters:
     ///   - host: this machine's name, for `file://<host>`.
     ///   - zones: the folder of the tz database.
+    ///   - lineOptions: what the decoders of standard input are told, the reader of CloudEvents above all.
     package init(
         store: any StateStore, host: String = Self.hostName, zones: String = "/usr/share/zoneinfo",
-        files: any FileAccess = PosixFiles()
+        files: any FileAccess = PosixFiles(), lineOptions: LineDecoder.Options = .init()
     ) {
+        self.lineOptions = lineOptions
         self.store = store
         self.host = host
         self.zones = zones
@@ -34,7 +37,11 @@ package struct SourceFactory: Sendable {
                 try BillingLineDecoder(date: date, zone: zone, state: state)
             }
         case .stdin(let format):
-            return StandardInputSource(id: id, output: output) { try makeStandardInputDecoder(format) }
+            guard let known = StorageEventFormat(rawValue: format) else {
+                throw SourceError(.unsupported, "Lines of the format \"\(format)\" cannot be read.")
+            }
+            let options = lineOptions
+            return StandardInputSource(id: id, output: output) { StreamedLines(known, options: options) }
         case .http:
             return nil
         }

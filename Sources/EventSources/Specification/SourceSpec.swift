@@ -1,5 +1,6 @@
 package import CloudEvents
 package import Manifest
+import StorageEvents
 
 /// A source as a person specifies it: what to read, and the channel it goes to.
 package struct SourceSpec: Sendable, Hashable {
@@ -29,7 +30,7 @@ package struct SourceSpec: Sendable, Hashable {
     /// The words for `kind`.
     package static let kinds = ["dcache-billing", "folder", "stdin", "http"]
     /// The formats that `stdin` reads.
-    package static let formats = ["cloudevents", "dcache-billing", "dcache-kafka", "dcache-sse", "s3"]
+    package static let formats = StorageEventFormat.allCases.map(\.rawValue).sorted()
 
     /// Reads a specification strictly.
     package init(_ value: JSONValue, path: String = "") throws(DocumentError) {
