@@ -9,7 +9,7 @@ struct SlotTable: Sendable {
 
     init() {
         mask = 63
-        slots = PagedArray(shift: 11, filler: 0, count: 64)
+        slots = PagedArray(shift: 9, filler: 0, count: 64)
     }
 
     var byteCount: Int { slots.byteCount }
@@ -69,7 +69,7 @@ struct SlotTable: Sendable {
         let old = slots
         let oldCount = Int(mask) + 1
         mask = mask << 1 | 1
-        slots = PagedArray(shift: 11, filler: 0, count: oldCount * 2)
+        slots = PagedArray(shift: 9, filler: 0, count: oldCount * 2)
         for index in 0..<oldCount where old[index] != 0 { place(old[index]) }
     }
 }

@@ -81,15 +81,15 @@ package struct SubscriptionIndex: Sendable {
     struct Shape: Sendable, Hashable { var names: [UInt8] }
 
     let hash: ByteHash
-    var nodes = PagedArray(shift: 9, filler: Node(parent: none, text: 0, textCount: 0, step: 0))
+    var nodes = PagedArray(shift: 7, filler: Node(parent: none, text: 0, textCount: 0, step: 0))
     var nodeTable = SlotTable()
     var freeNode = none
     var texts = TextArena()
     var groups = PagedArray(
-        shift: 9, filler: Group(node: none, head: none, first: none, second: none, third: none, shape: 0))
+        shift: 7, filler: Group(node: none, head: none, first: none, second: none, third: none, shape: 0))
     var groupTable = SlotTable()
     var freeGroup = none
-    var entries = PagedArray(shift: 10, filler: Entry(group: none, next: none, previous: none, hasResidual: 0))
+    var entries = PagedArray(shift: 8, filler: Entry(group: none, next: none, previous: none, hasResidual: 0))
     var freeEntry = none
     /// Pages of 256; empty while nobody needs one.
     var residuals: ContiguousArray<ContiguousArray<Residual?>> = []

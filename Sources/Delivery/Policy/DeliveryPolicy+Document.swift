@@ -56,7 +56,8 @@ extension DeliveryPolicy {
         }
         throw DocumentError(
             path: path,
-            message: "latest, earliest, a time such as 2026-01-31T12:00:00Z, an offset or offsets by partition was expected")
+            message:
+                "latest, earliest, a time such as 2026-01-31T12:00:00Z, an offset or offsets by partition was expected")
     }
 
     /// What differs from the defaults.

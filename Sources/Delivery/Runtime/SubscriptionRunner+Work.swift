@@ -235,9 +235,17 @@ extension SubscriptionRunner {
     }
 
     private func persistNow() async {
-        isPersisting = false
+        guard !isStopping else { return }
         drainMailbox()
-        await persist()
+        isWriting = true
+        let isKept = await persist()
+        isWriting = false
+        if isKept {
+            isPersisting = false
+            if hasUnkeptProgress { schedulePersist() }
+        } else {
+            jobQueue.yield(.persist(after: 1_000))
+        }
     }
 }
 

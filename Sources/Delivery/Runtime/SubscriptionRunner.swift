@@ -45,7 +45,10 @@ actor SubscriptionRunner {
     var attempts: [UInt32: Task<[SinkAnswer], Never>] = [:]
     var random = SystemRandomNumberGenerator()
     var timer: Int64?
+    /// Whether progress will be kept without being asked again.
     var isPersisting = false
+    /// Whether it is being written: two writes must not overtake each other.
+    var isWriting = false
     var stored: [Int: Progress] = [:]
     var failure: String?
     var isStopping = false
@@ -125,7 +128,8 @@ actor SubscriptionRunner {
         drainMailbox()
         parts.router.remove(id)
         mailbox.close()
-        await persist()
+        while isWriting { await parts.clock.sleep(1) }
+        _ = await persist()
         jobQueue.finish()
     }
 
@@ -156,7 +160,12 @@ actor SubscriptionRunner {
         jobQueue.yield(.persist(after: 25))
     }
 
-    func persist() async {
+    var hasUnkeptProgress: Bool {
+        (0..<parts.router.channel.partitionCount).contains { machine.progress(ofPartition: $0) != stored[$0] }
+    }
+
+    /// Writes what has changed; whether it is on disk.
+    func persist() async -> Bool {
         var entries: [StateEntry] = []
         var changed: [Int: Progress] = [:]
         for partition in 0..<parts.router.channel.partitionCount {
@@ -166,18 +175,16 @@ actor SubscriptionRunner {
             changed[partition] = progress
             entries.append(StateEntry(key: parts.key.statePrefix + String(partition), value: progress.encoded()))
         }
-        guard !entries.isEmpty else { return }
+        guard !entries.isEmpty else { return true }
         do throws(PersistenceError) {
             try await parts.store.put(entries)
             stored.merge(changed) { $1 }
+            return true
         } catch {
             parts.log.error(
                 "the progress of a subscription cannot be kept; events will be delivered again after a restart",
                 metadata: ["subscription": "\(parts.key)", "error": "\(error)"])
-            if !isStopping {
-                isPersisting = true
-                jobQueue.yield(.persist(after: 1_000))
-            }
+            return false
         }
     }
 }

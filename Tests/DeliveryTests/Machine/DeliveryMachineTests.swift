@@ -49,7 +49,9 @@ extension [DeliveryAction] {
         compactMap { if case .deliver(let batch, let slots, _) = $0 { (batch, slots) } else { nil } }
     }
     var letters: [(slot: UInt32, attempts: Int, reason: DeadLetterReason)] {
-        compactMap { if case .deadLetter(let slot, let attempts, let reason) = $0 { (slot, attempts, reason) } else { nil } }
+        compactMap {
+            if case .deadLetter(let slot, let attempts, let reason) = $0 { (slot, attempts, reason) } else { nil }
+        }
     }
 }
 
@@ -246,7 +248,9 @@ extension [DeliveryAction] {
                     bench.offer(key: key)
                 }
                 var actions = bench.poll()
-                if let batch = flying.keys.sorted().randomElement(using: &random), Int.random(in: 0..<9, using: &random) > 0 {
+                if let batch = flying.keys.sorted().randomElement(using: &random),
+                    Int.random(in: 0..<9, using: &random) > 0
+                {
                     let outcomes = flying[batch]!.map { _ -> DeliveryOutcome in
                         switch Int.random(in: 0..<10, using: &random) {
                         case 0: .rejected("no")
