@@ -33,6 +33,8 @@ package struct Replay: Sendable {
         /// Records that are no longer there.
         package var lost: UInt64 = 0
         package var lastError: String?
+
+        package init() {}
     }
 
     package var channel: any Channel

@@ -97,7 +97,7 @@ extension SourceStatus {
         var status: JSONObject = ["state": .string(state.name)]
         if case .failing(let why, let since) = state {
             status["reason"] = .string(why)
-            status["since"] = .integer(since)
+            status["since"] = .time(since)
         }
         status["events"] = .integer(counts.events)
         status["duplicates"] = .integer(counts.duplicates)
@@ -105,8 +105,8 @@ extension SourceStatus {
         status["gaps"] = .integer(counts.gaps)
         status["lagBytes"] = .integer(lag.bytes)
         status["lagEvents"] = .integer(lag.events)
-        status["lastEvent"] = lastAppend.map { .integer($0) }
-        status["lastEventTime"] = lastEventTime.map { .integer($0) }
+        status["lastEvent"] = lastAppend.map { .time($0) }
+        status["lastEventTime"] = lastEventTime.map { .time($0) }
         status["position"] = position.map { .string($0) }
         if !notes.isEmpty { status["notes"] = .array(notes.map { .string($0) }) }
         return .object(status)

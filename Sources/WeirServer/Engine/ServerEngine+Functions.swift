@@ -57,7 +57,7 @@ extension ServerEngine {
             return try await parts.functions.versions(namespace: namespace, name: name).map { version in
                 .object([
                     "version": .string(version.digest), "code": .string(version.content),
-                    "number": .integer(version.number), "created": .integer(version.created),
+                    "number": .integer(version.number), "created": .time(version.created),
                     "current": .bool(version.digest == current.version), "document": version.document,
                 ])
             }

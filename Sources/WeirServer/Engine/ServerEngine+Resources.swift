@@ -135,7 +135,7 @@ extension ServerEngine {
         var document: JSONObject = [
             "kind": .string(resource.kind.rawValue), "namespace": .string(resource.namespace),
             "name": .string(resource.name), "generation": .integer(resource.generation), "uid": .string(resource.uid),
-            "created": .integer(resource.created), "updated": .integer(resource.updated), "spec": resource.document,
+            "created": .time(resource.created), "updated": .time(resource.updated), "spec": resource.document,
         ]
         document["status"] = await parts.status(of: resource)
         return Resource(name: resource.name, generation: resource.generation, document: document)

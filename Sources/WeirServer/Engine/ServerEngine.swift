@@ -18,6 +18,7 @@ final class ServerEngine: Engine {
     let parts: Parts
     let versionText: String
     let started: Date
+    let replayBook = ReplayBook()
 
     init(_ parts: Parts, version: String) {
         self.parts = parts

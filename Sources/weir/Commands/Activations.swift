@@ -48,17 +48,17 @@ enum ActivationText {
     static func row(_ item: JSONValue) -> [String] {
         let cause = item["cause"]
         return [
-            item["start"]?.integer.map { Words.time(milliseconds: $0, now: ResourceTable.now) } ?? "",
+            item["start"]?.string.map(Words.time) ?? "",
             item["id"]?.string ?? "", item["function"]?.string ?? "", item["status"]?.string ?? "",
-            Words.duration(milliseconds: item["durationMs"]?.double ?? 0),
-            item["initMs"]?.integer.map { "cold \($0) ms" } ?? "warm",
-            cause?["subscription"]?.string.map { "\($0) \(cause?["eventId"]?.string ?? "")" } ?? "invoked",
+            Words.duration(milliseconds: item["duration"]?.double ?? 0),
+            item["init"]?.integer.map { "cold \($0) ms" } ?? "warm",
+            cause?["subscription"]?.string.map { "\($0) \(cause?["event"]?.string ?? "")" } ?? "invoked",
         ]
     }
 
     static func write(_ activation: JSONValue, _ terminal: Terminal) {
         let status = activation["status"]?.string ?? "?"
-        let duration = Words.duration(milliseconds: activation["durationMs"]?.double ?? 0)
+        let duration = Words.duration(milliseconds: activation["duration"]?.double ?? 0)
         terminal.line(
             "\(activation["function"]?.string ?? "")  \(terminal.state(status))  \(duration)  "
                 + terminal.paint("activation \(activation["id"]?.string ?? "") · isolation level "
@@ -76,7 +76,7 @@ enum ActivationText {
 /// Log lines as text.
 enum LogText {
     static func write(_ line: JSONValue, _ terminal: Terminal, prefix: String = "") {
-        let time = line["time"]?.integer.map { Words.time(milliseconds: $0, now: ResourceTable.now) } ?? ""
+        let time = line["time"]?.string.map(Words.time) ?? ""
         let text = line["text"]?.string ?? ""
         let isError = line["stream"]?.string == "stderr"
         terminal.line(

@@ -1,10 +1,7 @@
 import CloudEvents
-import Foundation
 
 /// The columns that a list of resources shows.
 enum ResourceTable {
-    static var now: Int64 { Int64(Date().timeIntervalSince1970 * 1000) }
-
     static func table(_ kind: Kind, _ items: [JSONValue]) -> Table {
         switch kind {
         case .channels: channels(items)
@@ -40,7 +37,7 @@ enum ResourceTable {
             table.add([
                 name(item), item["spec"]?["kind"]?.string ?? "", status?["state"]?.string ?? "",
                 number(status?["events"]), number(status?["failures"]), lag(status),
-                status?["lastEvent"]?.integer.map { Words.time(milliseconds: $0, now: now) } ?? "–",
+                status?["lastEvent"]?.string.map(Words.time) ?? "–",
                 status?["reason"]?.string ?? "",
             ])
         }
@@ -76,7 +73,7 @@ enum ResourceTable {
             table.add([
                 name(item), status?["runtime"]?.string ?? "", String((status?["version"]?.string ?? "").prefix(12)),
                 status?["isolation"]?.integer.map { "level \($0)" } ?? "", item["spec"]?["timeout"]?.string ?? "",
-                item["updated"]?.integer.map { Words.time(milliseconds: $0, now: now) } ?? "",
+                item["updated"]?.string.map(Words.time) ?? "",
             ])
         }
         return table

@@ -1,4 +1,5 @@
 import CloudEvents
+import Foundation
 import Manifest
 
 /// Numbers and times as a person reads them.
@@ -35,9 +36,9 @@ enum Words {
         }
     }
 
-    /// A time of day in UTC, or the date too when it is not today's.
-    static func time(milliseconds: Int64, now: Int64) -> String {
-        let text = EventTime(nanoseconds: milliseconds * 1_000_000).text
+    /// A time of day in UTC, or the date too when it is not today's; `text` is RFC 3339 in UTC, as the API writes it.
+    static func time(_ text: String) -> String {
+        let now = Int64(Date().timeIntervalSince1970 * 1000)
         let today = EventTime(nanoseconds: now * 1_000_000).text.prefix(10)
         return text.prefix(10) == today ? String(text.dropFirst(11).prefix(8)) : String(text.prefix(19)) + "Z"
     }
