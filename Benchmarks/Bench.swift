@@ -8,7 +8,7 @@ struct Bench: AsyncParsableCommand {
         commandName: "bench", abstract: "Measure Weir, each figure beside its floor from the same run.")
 
     enum Part: String, CaseIterable, ExpressibleByArgument {
-        case append, replay, routing, decode
+        case append, replay, routing, decode, functions, intake
     }
 
     @Argument(help: "Which parts; all of them when none is named.") var parts: [Part] = []
@@ -27,6 +27,8 @@ struct Bench: AsyncParsableCommand {
             case .replay: try await ReplayRows.run(report, directory: room)
             case .routing: RoutingRows.run(report)
             case .decode: try DecodeRows.run(report, directory: room)
+            case .functions: try await FunctionRows.run(report, directory: room)
+            case .intake: try await IntakeRows.run(report, directory: room)
             }
         }
         report.finish()

@@ -35,7 +35,8 @@ enum PipeWorker {
         posix_spawn_file_actions_adddup2(&actions, fromChild[1], 1)
         posix_spawn_file_actions_addclose(&actions, toChild[1])
         posix_spawn_file_actions_addclose(&actions, fromChild[0])
-        var arguments = ["python3", "-I", "-S", "-E", "-c", program].map { strdup($0) } + [nil]
+        let words: [String] = ["python3", "-I", "-S", "-E", "-c", program]
+        var arguments: [UnsafeMutablePointer<CChar>?] = words.map { strdup($0) } + [nil]
         defer { for argument in arguments { free(argument) } }
         var pid: pid_t = 0
         guard posix_spawnp(&pid, "python3", &actions, nil, &arguments, nil) == 0 else { return 0 }

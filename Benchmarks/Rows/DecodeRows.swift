@@ -30,7 +30,7 @@ enum DecodeRows {
                     var start = 0
                     var number = 1
                     while start < buffer.count, let end = memchr(buffer.baseAddress! + start, 0x0A, buffer.count - start) {
-                        let length = end - (buffer.baseAddress! + start)
+                        let length = UnsafeRawPointer(end) - (buffer.baseAddress! + start)
                         decoder.decode(
                             line: UnsafeRawBufferPointer(rebasing: buffer[start..<(start + length)]), lineNumber: number,
                             into: &batch)

@@ -74,7 +74,8 @@ struct ChaosTests {
             let status = try await client.call("GET", "/v1/subscriptions/echo").json["status"]
             return status?["lag"]?.integer == 0 && status?["inFlight"]?.integer == 0
         }
-        #expect(settled, "the subscription did not settle: \(try await client.call("GET", "/v1/subscriptions/echo").text)")
+        let last = try await client.call("GET", "/v1/subscriptions/echo").text
+        #expect(settled, "the subscription did not settle: \(last)")
 
         try ChaosTests.checkJournal(journal, next)
         try await ChaosTests.checkReplies(client, next)
