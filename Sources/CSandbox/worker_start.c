@@ -9,6 +9,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { argument_maximum = 1024 };
@@ -96,7 +97,13 @@ static void run_child(struct plan *plan) {
     sigset_t none;
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
-    execve(plan->arguments[0], plan->arguments, plan->environment);
+    // A program that was just unpacked may still be open for writing in a process that another thread of the server is
+    // about to replace (it inherits every descriptor until its own exec): that passes within moments.
+    for (int attempt = 0; attempt < 25; attempt++) {
+        execve(plan->arguments[0], plan->arguments, plan->environment);
+        if (errno != ETXTBSY) break;
+        nanosleep(&(struct timespec){.tv_nsec = 2000000}, NULL);
+    }
     fail(plan, weir_stage_exec);
 }
 

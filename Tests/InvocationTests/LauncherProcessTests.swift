@@ -48,7 +48,13 @@ struct LauncherProcessTests {
         server.arguments = [directory.file("server.py"), launcher]
         server.standardOutput = output
         try server.run()
-        let line = String(decoding: output.fileHandleForReading.availableData, as: UTF8.self)
+        var said = Data()
+        while said.last != 0x0A {
+            let more = output.fileHandleForReading.availableData
+            if more.isEmpty { break }
+            said += more
+        }
+        let line = String(decoding: said, as: UTF8.self)
         let numbers = line.split(whereSeparator: \.isWhitespace).compactMap { Int32($0) }
         try #require(numbers.count == 12, "the stand-in said: \(line)")
         #expect(Array(numbers[3...]) == Array(repeating: EINVAL, count: 7) + [ENOENT, ENOENT])
