@@ -16,6 +16,17 @@ import Testing
         try await client.publish("in", [TestClient.event("kept")])
     }
 
+    /// Posts so many bytes.
+    private static let sender = """
+        import http.client, json, sys, urllib.parse
+        url, key, size = sys.argv[1], sys.argv[2], int(sys.argv[3])
+        connection = http.client.HTTPConnection(urllib.parse.urlparse(url).netloc, timeout=30)
+        connection.request("POST", "/v1/channels/in/events", body=b"x" * size, headers={
+            "Authorization": "Bearer " + key, "Content-Type": "application/cloudevents+json"})
+        answer = connection.getresponse()
+        print(json.dumps({"status": answer.status, "problem": json.loads(answer.read())}))
+        """
+
     @Test func structuredEventsThatAreNoneAreRefused() async throws {
         let good = "\"specversion\":\"1.0\",\"id\":\"1\",\"source\":\"s:1\",\"type\":\"t\""
         let cases: [(body: String, code: String, words: [String])] = [
@@ -104,7 +115,7 @@ import Testing
             ("subscriptions/x", subscription(["filters": [["exact": [:]]]]), ["filters[0]"]),
             ("subscriptions/x", subscription(["filters": [["all": [["any": [["prefix": 3]]]]]]]), ["filters[0].all[0]"]),
             ("subscriptions/x", subscription(["filters": [["sql": "size >"]]]), ["filters[0].sql", "column"]),
-            ("subscriptions/x", subscription(["filters": [["sql": "NOPE(1)"]]]), ["filters[0].sql", "NOPE"]),
+            ("subscriptions/x", subscription(["filters": [["sql": "a = 'b"]]]), ["filters[0].sql", "column"]),
             ("subscriptions/x", subscription(["chanel": "in"]), ["chanel", "did you mean \\\"channel\\\""]),
             ("subscriptions/x", ["sink": "channel:in"], ["channel", "required"]),
             ("subscriptions/x", subscription(["sink": "funktion:x"]), ["sink", "funktion:x"]),
@@ -170,13 +181,12 @@ import Testing
 
     @Test func bodiesThatAreTooLargeAreRefusedAndTheServerGoesOn() async throws {
         for size in [300 << 10, 5 << 20, 40 << 20] {
-            let text = String(repeating: "x", count: size)
-            let body = TestClient.event("big", ["data": .string(text)]).encoded()
-            let answer = try await client.call(
-                "POST", "/v1/channels/in/events", type: "application/cloudevents+json", body: body)
-            expectProblem(answer, 413, "too-large", saying: ["256KiB"], "\(size) bytes")
-            let next = try await client.call("GET", "/v1/channels/in")
-            #expect(next.status == 200)
+            // A client that sends all before it listens: it must get the answer and not a reset connection.
+            let asked = try await Command.python(Self.sender, client.url, client.key ?? "", "\(size)")
+            #expect(asked.json["status"]?.integer == 413, "\(size) bytes: \(asked.text) \(asked.errors)")
+            #expect(asked.json["problem"]?["code"] == "too-large", "\(asked.text)")
+            #expect(asked.json["problem"]?["detail"]?.string?.contains("256KiB") == true, "\(asked.text)")
+            #expect(try await client.call("GET", "/v1/channels/in").status == 200)
         }
         let document = try await client.put("/v1/channels/x", ["description": .string(String(repeating: "x", count: 2 << 20))])
         expectProblem(document, 413, "too-large", "a document")
