@@ -164,3 +164,16 @@ func eventually(
     }
     return false
 }
+
+extension ServerProcess {
+    /// Asks the server to end and waits without holding a thread; the exit status, `nil` when it did not end in time.
+    func stopped(within limit: Duration) async throws -> Int32? {
+        kill(pid, SIGTERM)
+        let hasEnded = try await eventually(within: limit) {
+            var info = siginfo_t()
+            // Looked at and left, so that whoever waits for it still finds it.
+            return waitid(P_PID, id_t(pid), &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_signo == SIGCHLD
+        }
+        return hasEnded ? stop() : nil
+    }
+}

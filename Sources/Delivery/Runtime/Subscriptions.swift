@@ -30,6 +30,7 @@ package final class Subscriptions: Service {
     private let client: HTTPClient
     private let clock: DeliveryClock
     private let drain: Int64
+    private let onDrained: @Sendable () async -> Void
     private let log: Logger
     private let work: AsyncStream<Work>
     private let workQueue: AsyncStream<Work>.Continuation
@@ -37,9 +38,12 @@ package final class Subscriptions: Service {
     /// - Parameters:
     ///   - client: made with ``HTTPSink/clientConfiguration``; shut down by its owner after this service has ended.
     ///   - drain: how many milliseconds the end waits for attempts under way.
+    ///   - onDrained: ends the calls behind attempts that were still under way then, for ``run()`` returns only when all
+    ///     have ended. What such a call answers is no longer heard: its event is delivered again after a restart.
     package init(
         channels: @escaping ChannelLookup, store: any StateStore, invoker: any Invoker, client: HTTPClient,
-        clock: DeliveryClock = .system, drain: Int64 = 10_000, log: Logger
+        clock: DeliveryClock = .system, drain: Int64 = 10_000,
+        onDrained: @escaping @Sendable () async -> Void = {}, log: Logger
     ) {
         self.channels = channels
         self.store = store
@@ -47,6 +51,7 @@ package final class Subscriptions: Service {
         self.client = client
         self.clock = clock
         self.drain = drain
+        self.onDrained = onDrained
         self.log = log
         (work, workQueue) = AsyncStream.makeStream(of: Work.self)
     }
@@ -62,6 +67,7 @@ package final class Subscriptions: Service {
                     }
                 }
                 await stopAll()
+                await onDrained()
                 group.cancelAll()
             }
         } onGracefulShutdown: {
