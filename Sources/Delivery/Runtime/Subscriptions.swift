@@ -138,7 +138,10 @@ package final class Subscriptions: Service {
     private func router(_ namespace: String, _ channel: any Channel) -> ChannelRouter {
         let key = SubscriptionKey(namespace: namespace, name: channel.name)
         let (router, isNew) = state.withLock { state -> (ChannelRouter, Bool) in
-            if let known = state.routers[key] { return (known, false) }
+            // A channel that was deleted and made again has the same name and is another one.
+            if let known = state.routers[key], known.channel as AnyObject === channel as AnyObject {
+                return (known, false)
+            }
             let router = ChannelRouter(channel: channel, clock: clock, log: log)
             state.routers[key] = router
             return (router, true)
