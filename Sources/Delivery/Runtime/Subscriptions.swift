@@ -129,6 +129,12 @@ package final class Subscriptions: Service {
         }
     }
 
+    /// Takes a subscription out of work and keeps where it is, until it is added again: before its channel changes.
+    package func suspend(_ key: SubscriptionKey) async {
+        let runner = state.withLock { $0.runners.removeValue(forKey: key) }
+        await runner?.stop(within: drain)
+    }
+
     package func pause(_ key: SubscriptionKey) async { await runner(key)?.pause() }
     package func resume(_ key: SubscriptionKey) async { await runner(key)?.resume() }
     package func status(_ key: SubscriptionKey) async -> SubscriptionStatus? { await runner(key)?.status() }
@@ -138,16 +144,18 @@ package final class Subscriptions: Service {
     private func router(_ namespace: String, _ channel: any Channel) -> ChannelRouter {
         let key = SubscriptionKey(namespace: namespace, name: channel.name)
         let (router, isNew) = state.withLock { state -> (ChannelRouter, Bool) in
-            // A channel that was deleted and made again has the same name and is another one.
-            if let known = state.routers[key], known.channel as AnyObject === channel as AnyObject {
-                return (known, false)
+            if let known = state.routers[key] {
+                // A channel that was deleted and made again has the same name and is another one.
+                let isSame = known.channel as AnyObject === channel as AnyObject
+                if isSame, known.partitionCount == channel.partitionCount { return (known, false) }
+                known.retire()
             }
             let router = ChannelRouter(channel: channel, clock: clock, log: log)
             state.routers[key] = router
             return (router, true)
         }
         if isNew {
-            for partition in 0..<channel.partitionCount { workQueue.yield(.reader(router, partition: partition)) }
+            for partition in 0..<router.partitionCount { workQueue.yield(.reader(router, partition: partition)) }
         }
         return router
     }

@@ -102,7 +102,7 @@ struct Logs: AsyncParsableCommand {
                 if options.output == .json {
                     terminal.line(logs.prettyText())
                 } else {
-                    for line in logs["logs"]?.array ?? logs.array ?? [] { LogText.write(line, terminal) }
+                    for line in logs["items"]?.array ?? [] { LogText.write(line, terminal) }
                 }
                 return
             }
