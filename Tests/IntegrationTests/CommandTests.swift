@@ -64,17 +64,22 @@ import Testing
         #expect(second.json.array?.count == 4, "\(second.text)")
         #expect(second.json.array?.allSatisfy { $0["outcome"] == "unchanged" } == true, "\(second.text)")
 
-        try write("weir.yaml", Self.manifest.replacingOccurrences(of: "7d", with: "14d").replacingOccurrences(of: "hello", with: "hi"))
+        try write(
+            "weir.yaml",
+            Self.manifest.replacingOccurrences(of: "7d", with: "14d").replacingOccurrences(of: "hello", with: "hi"))
         let difference = try await weir("apply", "-f", file, "--dry-run")
         #expect(difference.text.contains("channel in updated") && difference.text.contains("14d"), "\(difference.text)")
-        #expect(difference.text.contains("function greet updated") && difference.text.contains("hi"), "\(difference.text)")
+        #expect(
+            difference.text.contains("function greet updated") && difference.text.contains("hi"), "\(difference.text)")
         #expect(difference.text.contains("subscription greet-all unchanged"), "\(difference.text)")
         #expect(difference.errors.contains("nothing was changed"))
         let third = try await weir("get", "channels", "in", "-o", "json")
         #expect(third.json["spec"]?.text.contains("7d") == true && third.json["generation"] == 1, "\(third.text)")
         try await weir("apply", "-f", file)
         #expect(try await weir("get", "channel", "in", "-o", "json").json["generation"] == 2)
-        #expect(try await weir("apply", "-f", "-", input: "channels: { piped: {} }\n").text.contains("channel piped created"))
+        #expect(
+            try await weir("apply", "-f", "-", input: "channels: { piped: {} }\n").text.contains(
+                "channel piped created"))
         #expect(server.stop() == 0)
     }
 
@@ -99,7 +104,8 @@ import Testing
     @Test func everyWordWorksForPeopleAndForPrograms() async throws {
         try await weir("apply", "-f", folder.file("weir.yaml"))
         let one = try await weir(
-            "publish", "in", "--type", "t.one", "--subject", "/a/1", "--id", "one", "--event-data", "{\"name\":\"Ada\"}",
+            "publish", "in", "--type", "t.one", "--subject", "/a/1", "--id", "one", "--event-data",
+            "{\"name\":\"Ada\"}",
             "-a", "pool=p1", "-o", "json")
         #expect(one.json == ["accepted": 1, "duplicates": 0, "unreadable": 0], "\(one.text)")
         let again = try await weir("publish", "in", "--type", "t.one", "--id", "one", "-o", "json")
@@ -195,13 +201,15 @@ import Testing
         #expect(good.errors.isEmpty && good.lines.count >= 250, "\(good.lines.count): \(good.errors)")
         #expect(good.lines.allSatisfy { $0["specversion"] == "1.0" && $0["id"] != nil })
         let text = try String(contentsOfFile: file, encoding: .utf8)
-        let bad = try await weir("decode", "--from", "dcache-billing", "-", input: text + "nothing that is a record\n", status: 2)
+        let bad = try await weir(
+            "decode", "--from", "dcache-billing", "-", input: text + "nothing that is a record\n", status: 2)
         #expect(bad.lines.count == good.lines.count && !bad.errors.isEmpty)
         try await weir("decode", "--from", "dcache-billing", folder.file("absent"), status: 1)
         try await weir("decode", "--from", "parchment", file, status: 64)
         // A reader that has seen enough is no failure.
         for line in [
-            "$WEIR decode --from dcache-billing '\(file)' '\(file)' '\(file)'", "$WEIR completions bash", "$WEIR --help",
+            "$WEIR decode --from dcache-billing '\(file)' '\(file)' '\(file)'", "$WEIR completions bash",
+            "$WEIR --help",
         ] {
             let cut = try await Command.shell("\(line) | head -n 1; echo ${PIPESTATUS[0]}", data: data)
             #expect(cut.text.split(separator: "\n").last == "0", "\(line): \(cut.text.prefix(200)) \(cut.errors)")

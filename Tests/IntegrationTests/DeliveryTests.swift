@@ -17,7 +17,9 @@ import Testing
         for channel in ["in", "out", "dead"] { try await client.make("channels/\(channel)", [:]) }
     }
 
-    private func subscribe(_ name: String, _ sink: JSONValue, _ delivery: JSONObject = [:], _ more: JSONObject = [:]) async throws {
+    private func subscribe(_ name: String, _ sink: JSONValue, _ delivery: JSONObject = [:], _ more: JSONObject = [:])
+        async throws
+    {
         var policy: JSONObject = ["start": "earliest", "retry": ["attempts": 3, "backoff": "20ms"]]
         for member in delivery.members { policy[member.name] = member.value }
         var document: JSONObject = ["channel": "in", "sink": sink, "delivery": .object(policy)]
@@ -51,7 +53,8 @@ import Testing
                 return {"count": count}
             """, ["parameters": ["folder": .string(folder.path)]])
         try await subscribe("shaky", "function:shaky", ["deadLetter": "dead", "reply": "out"])
-        try await client.publish("in", [TestClient.event("twice"), TestClient.event("never"), TestClient.event("again")])
+        try await client.publish(
+            "in", [TestClient.event("twice"), TestClient.event("never"), TestClient.event("again")])
         try await settle("shaky")
         #expect(lines("twice") == ["xx"] && lines("again") == ["xx"] && lines("never") == ["xxx"])
         let status = try await client.status("subscriptions/shaky")
@@ -80,7 +83,8 @@ import Testing
         #expect(try await client.ids("out").count == 2)
 
         _ = try await eventually { try await client.activations("shaky").count >= 12 }
-        let failed = try await client.call("GET", "/v1/activations?function=shaky&status=application%20error").json["items"]
+        let failed = try await client.call("GET", "/v1/activations?function=shaky&status=application%20error").json[
+            "items"]
         let activation = failed?.array?.last?["id"]?.string ?? ""
         let logs = try await client.call("GET", "/v1/activations/\(activation)/logs").json["items"]?.array ?? []
         #expect(logs.contains { $0["text"]?.string?.hasPrefix("attempt 1") == true }, "\(logs)")
@@ -90,7 +94,8 @@ import Testing
     @Test func aPausedSubscriptionKeepsItsPlaceAndAReplayGoesElsewhere() async throws {
         try await client.make("channels/elsewhere", [:])
         try await subscribe("copy", "channel:out", [:], ["filters": [["prefix": ["subject": "/a/"]]]])
-        try await client.publish("in", [TestClient.event("1", ["subject": "/a/1"]), TestClient.event("2", ["subject": "/b/2"])])
+        try await client.publish(
+            "in", [TestClient.event("1", ["subject": "/a/1"]), TestClient.event("2", ["subject": "/b/2"])])
         try await settle("copy")
         #expect(try await client.ids("out").count == 1)
         #expect(try await client.call("POST", "/v1/subscriptions/copy/pause").json["status"]?["state"] == "paused")
@@ -100,7 +105,8 @@ import Testing
         #expect(try await client.ids("out").count == 1)
 
         let plan = try await client.call(
-            "POST", "/v1/subscriptions/copy/replay", body: JSONValue.object(["from": "earliest", "dryRun": true]).encoded())
+            "POST", "/v1/subscriptions/copy/replay",
+            body: JSONValue.object(["from": "earliest", "dryRun": true]).encoded())
         #expect(plan.status == 200 && plan.json["scanned"] == 3 && plan.json["matched"] == 2, "\(plan.text)")
         #expect(plan.json["samples"]?.array?.count == 2)
         #expect(try await client.ids("out").count == 1)
@@ -123,14 +129,17 @@ import Testing
         let structured = try await WebReceiver()
         let refusing = try await WebReceiver(status: { _ in 400 })
         try await subscribe("binary", .string(binary.url))
-        try await subscribe("structured", ["url": .string(structured.url), "mode": "structured", "headers": ["X-Site": "here"]])
+        try await subscribe(
+            "structured", ["url": .string(structured.url), "mode": "structured", "headers": ["X-Site": "here"]])
         try await subscribe("refused", .string(refusing.url), ["deadLetter": "dead"])
-        try await client.publish("in", [TestClient.event("1", ["subject": "/p/é 1", "size": 5, "data": ["a": [1, 2]]])])
+        try await client.publish(
+            "in", [TestClient.event("1", ["subject": "/p/é 1", "size": 5, "data": ["a": [1, 2]]])])
         for name in ["binary", "structured", "refused"] { try await settle(name) }
         #expect(binary.received.count == 2)
         let first = try #require(binary.received.last)
         #expect(first.headers.first(name: "ce-id") == "1" && first.headers.first(name: "ce-specversion") == "1.0")
-        #expect(first.headers.first(name: "ce-subject") == "/p/%C3%A9%201" && first.headers.first(name: "ce-size") == "5")
+        #expect(
+            first.headers.first(name: "ce-subject") == "/p/%C3%A9%201" && first.headers.first(name: "ce-size") == "5")
         #expect(try JSONValue(parsing: first.body) == ["a": [1, 2]])
         let second = try #require(structured.received.first)
         #expect(second.headers.first(name: "content-type")?.hasPrefix("application/cloudevents+json") == true)
@@ -146,9 +155,13 @@ import Testing
     @Test func whatASubscriptionNeedsMayComeLater() async throws {
         try await client.make(
             "subscriptions/early",
-            ["channel": "later", "sink": "function:later", "delivery": [
-                "start": "earliest", "reply": "out", "retry": ["attempts": 200, "backoff": "50ms", "maxBackoff": "50ms"],
-            ]])
+            [
+                "channel": "later", "sink": "function:later",
+                "delivery": [
+                    "start": "earliest", "reply": "out",
+                    "retry": ["attempts": 200, "backoff": "50ms", "maxBackoff": "50ms"],
+                ],
+            ])
         try await client.make("channels/later", [:])
         try await client.publish("later", [TestClient.event("1")])
         #expect(try await eventually { (try await client.status("subscriptions/early")["retried"]?.integer ?? 0) > 0 })
@@ -160,7 +173,9 @@ import Testing
         try await client.function("later", version(2))
         try await client.publish("later", [TestClient.event("2")])
         #expect(try await eventually { try await client.ids("out").count == 2 })
-        let replies = try await client.events("out").map { "\($0["type"]?.string ?? "") \($0["subject"]?.string ?? "")" }
+        let replies = try await client.events("out").map {
+            "\($0["type"]?.string ?? "") \($0["subject"]?.string ?? "")"
+        }
         #expect(replies.sorted() == ["v1 1", "v2 2"])
         let versions = try await client.call("GET", "/v1/functions/later/versions").json["items"]?.array ?? []
         #expect(versions.count == 2 && versions.first?["current"] == true, "\(versions)")
@@ -201,7 +216,8 @@ import Testing
                 if event["id"] == "slow": time.sleep(600)
                 context.publish(type="pid", subject=event["id"], data={"pid": os.getpid()})
             """, ["timeout": "500ms", "concurrency": 1])
-        try await subscribe("slow", "function:slow", ["reply": "out", "concurrency": 1, "retry": ["attempts": 1], "deadLetter": "dead"])
+        try await subscribe(
+            "slow", "function:slow", ["reply": "out", "concurrency": 1, "retry": ["attempts": 1], "deadLetter": "dead"])
         for id in ["a", "b", "slow", "c"] { try await client.publish("in", [TestClient.event(id)]) }
         try await settle("slow")
         var pids: [String: Int64] = [:]
@@ -218,7 +234,8 @@ import Testing
     }
 
     @Test func programsRunAndEventsOfOneKeyStayInOrder() async throws {
-        let script = "#!/bin/sh\nwhile read -r line; do echo \"$line\" >&2; echo '{\"type\":\"shell.done\",\"specversion\":\"1.0\",\"data\":{\"n\":1}}'; done\n"
+        let script =
+            "#!/bin/sh\nwhile read -r line; do echo \"$line\" >&2; echo '{\"type\":\"shell.done\",\"specversion\":\"1.0\",\"data\":{\"n\":1}}'; done\n"
         try await client.function("shell", file: "run.sh", Array(script.utf8), ["runtime": "executable"])
         try await subscribe("shell", "function:shell", ["reply": "out"])
         let program = """
@@ -233,9 +250,12 @@ import Testing
             """
         try await client.function("ordered", file: "ordered", Array(program.utf8), ["runtime": "executable"])
         try await subscribe("ordered", "function:ordered", ["order": "key", "concurrency": 8])
-        try await client.publish("in", (0..<200).map { n in
-            TestClient.event("e\(n)", ["partitionkey": .string("k\(n % 5)"), "data": ["n": .integer(Int64(n / 5))]])
-        })
+        try await client.publish(
+            "in",
+            (0..<200).map { n in
+                TestClient.event(
+                    "e\(n)", ["partitionkey": .string("k\(n % 5)"), "data": ["n": .integer(Int64(n / 5))]])
+            })
         try await settle("shell")
         try await settle("ordered")
         let replies = try await client.events("out")

@@ -44,7 +44,8 @@ import Testing
         try await client.make("channels/in", ["partitions": 2, "retention": "7d"])
         try await client.make("channels/out", [:])
         try await client.function(
-            "echo", "def handle(event, context):\n    context.publish(type='echo', data={'id': event['id']})\n    return {'id': event['id']}\n",
+            "echo",
+            "def handle(event, context):\n    context.publish(type='echo', data={'id': event['id']})\n    return {'id': event['id']}\n",
             ["parameters": ["a": 1], "timeout": "5s"])
         try await client.make(
             "subscriptions/echo",
@@ -85,7 +86,9 @@ import Testing
         var found: [String] = []
         for kind in ["channels", "functions", "subscriptions"] {
             for item in try await client.call("GET", "/v1/\(kind)").json["items"]?.array ?? [] {
-                found.append("\(item["name"]?.text ?? "") \(item["uid"]?.text ?? "") \(item["generation"]?.text ?? "") \(item["spec"]?.text ?? "")")
+                found.append(
+                    "\(item["name"]?.text ?? "") \(item["uid"]?.text ?? "") \(item["generation"]?.text ?? "") \(item["spec"]?.text ?? "")"
+                )
             }
         }
         return found
@@ -98,7 +101,8 @@ import Testing
         try await client.make("channels/in", [:])
         try await client.function("endless", Self.endless, ["timeout": "10m"])
         try await client.make(
-            "subscriptions/endless", ["channel": "in", "sink": "function:endless", "delivery": ["start": "earliest", "timeout": "10m"]])
+            "subscriptions/endless",
+            ["channel": "in", "sink": "function:endless", "delivery": ["start": "earliest", "timeout": "10m"]])
         try await client.publish("in", (0..<3).map { TestClient.event("e\($0)") })
         let isBusy = try await eventually {
             try await client.call("GET", "/v1/status").json["workers"]?["running"] == 3

@@ -22,7 +22,9 @@ final class ServerProcess: Sendable {
     /// The `weir` program beside the test bundle.
     static var program: String {
         let bundle = URL(fileURLWithPath: ProcessInfo.processInfo.arguments[0]).deletingLastPathComponent()
-        for folder in [bundle, URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath().deletingLastPathComponent()]
+        for folder in [
+            bundle, URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath().deletingLastPathComponent(),
+        ]
             + [Bundle.main.bundleURL, URL(fileURLWithPath: FileManager.default.currentDirectoryPath + "/.build/debug")]
         {
             let candidate = folder.appendingPathComponent("weir").path
@@ -76,7 +78,9 @@ final class ServerProcess: Sendable {
     func stop() -> Int32 { end(SIGTERM) }
 
     /// What it has logged.
-    var log: String { String(decoding: FileManager.default.contents(atPath: data + "/server.log") ?? Data(), as: UTF8.self) }
+    var log: String {
+        String(decoding: FileManager.default.contents(atPath: data + "/server.log") ?? Data(), as: UTF8.self)
+    }
 
     @discardableResult
     private func end(_ signal: Int32) -> Int32 {
