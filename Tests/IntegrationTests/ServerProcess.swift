@@ -32,6 +32,7 @@ final class ServerProcess: Sendable {
     init(data: String, arguments: [String] = []) async throws {
         self.data = data
         let address = data + "/server.json"
+        try FileManager.default.createDirectory(atPath: data, withIntermediateDirectories: true)
         try? FileManager.default.removeItem(atPath: address)
         pid = try ServerProcess.spawn(
             [ServerProcess.program, "serve", "--data", data, "--port", "0"] + arguments, log: data + "/server.log")

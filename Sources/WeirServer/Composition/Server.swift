@@ -188,7 +188,8 @@ struct Maintenance: Service {
     let log: Logger
 
     func run() async throws {
-        try await cancelWhenGracefulShutdown {
+        // Cancellation is how it is told to end, not a failure.
+        try? await cancelWhenGracefulShutdown {
             while true {
                 try await Task.sleep(for: .seconds(30))
                 for (name, error) in await parts.channels.maintain(now: ServerEngine.now) {
