@@ -3,6 +3,7 @@ import CloudEvents
 import Foundation
 import NIOCore
 import NIOHTTP1
+import Synchronization
 import TestSupport
 
 /// The real server as its own process, so that it can be killed.
@@ -11,6 +12,8 @@ final class ServerProcess: Sendable {
     let pid: pid_t
     let url: String
     let key: String
+    /// How it ended, once that was waited for.
+    private let ended = Mutex<Int32?>(nil)
 
     struct StartFailure: Error, CustomStringConvertible {
         let description: String
@@ -29,13 +32,18 @@ final class ServerProcess: Sendable {
     }
 
     /// Starts a server on a free port and returns when it is ready.
-    init(data: String, arguments: [String] = []) async throws {
+    ///
+    /// - Parameter input: what it reads as its standard input; `/dev/null` when `nil`.
+    init(data: String, arguments: [String] = [], input: Int32? = nil) async throws {
         self.data = data
         let address = data + "/server.json"
         try FileManager.default.createDirectory(atPath: data, withIntermediateDirectories: true)
         try? FileManager.default.removeItem(atPath: address)
+        try FileManager.default.createDirectory(
+            atPath: data, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
         pid = try ServerProcess.spawn(
-            [ServerProcess.program, "serve", "--data", data, "--port", "0"] + arguments, log: data + "/server.log")
+            [ServerProcess.program, "serve", "--data", data, "--port", "0"] + arguments, log: data + "/server.log",
+            input: input)
         let deadline = ContinuousClock.now + .seconds(60)
         while true {
             if let bytes = FileManager.default.contents(atPath: address), let json = try? JSONValue(parsing: bytes),
@@ -46,6 +54,7 @@ final class ServerProcess: Sendable {
             }
             var status: Int32 = 0
             guard ContinuousClock.now < deadline, waitpid(pid, &status, WNOHANG) == 0 else {
+                kill(pid, SIGKILL)
                 let log = FileManager.default.contents(atPath: data + "/server.log") ?? Data()
                 throw StartFailure(description: "the server did not start: " + String(decoding: log, as: UTF8.self))
             }
@@ -56,27 +65,42 @@ final class ServerProcess: Sendable {
         key = String(decoding: bytes, as: UTF8.self).trimmingCharacters(in: .whitespacesAndNewlines)
     }
 
-    /// Ends the server without a warning, as a crash or the kernel would.
-    func kill9() {
-        kill(pid, SIGKILL)
-        var status: Int32 = 0
-        waitpid(pid, &status, 0)
+    deinit {
+        if ended.withLock({ $0 }) == nil { kill9() }
     }
+
+    /// Ends the server without a warning, as a crash or the kernel would.
+    func kill9() { end(SIGKILL) }
 
     /// Asks the server to end and waits for it; the exit status.
     @discardableResult
-    func stop() -> Int32 {
-        kill(pid, SIGTERM)
-        var status: Int32 = 0
-        waitpid(pid, &status, 0)
-        return status & 0x7F == 0 ? (status >> 8) & 0xFF : -(status & 0x7F)
+    func stop() -> Int32 { end(SIGTERM) }
+
+    /// What it has logged.
+    var log: String { String(decoding: FileManager.default.contents(atPath: data + "/server.log") ?? Data(), as: UTF8.self) }
+
+    @discardableResult
+    private func end(_ signal: Int32) -> Int32 {
+        ended.withLock { ended in
+            if let ended { return ended }
+            kill(pid, signal)
+            var status: Int32 = 0
+            waitpid(pid, &status, 0)
+            let code = status & 0x7F == 0 ? (status >> 8) & 0xFF : -(status & 0x7F)
+            ended = code
+            return code
+        }
     }
 
-    private static func spawn(_ arguments: [String], log: String) throws -> pid_t {
+    private static func spawn(_ arguments: [String], log: String, input: Int32?) throws -> pid_t {
         var actions = posix_spawn_file_actions_t()
         posix_spawn_file_actions_init(&actions)
         defer { posix_spawn_file_actions_destroy(&actions) }
-        posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
+        if let input {
+            posix_spawn_file_actions_adddup2(&actions, input, 0)
+        } else {
+            posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
+        }
         posix_spawn_file_actions_addopen(&actions, 1, log, O_WRONLY | O_CREAT | O_APPEND, 0o600)
         posix_spawn_file_actions_adddup2(&actions, 1, 2)
         var pointers = arguments.map { strdup($0) } + [nil]

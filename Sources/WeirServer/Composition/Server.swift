@@ -1,5 +1,6 @@
 import AsyncHTTPClient
 import Channels
+import CloudEvents
 import Delivery
 import EventSources
 import Foundation
@@ -12,6 +13,7 @@ import NIOPosix
 import Persistence
 import Sandboxes
 import ServiceLifecycle
+import StorageEvents
 import UnixSignals
 import WeirHTTP
 
@@ -88,7 +90,9 @@ public struct Server: Sendable {
             drain: configuration.stopDeadline, log: logger)
         let sources = SourceSupervisor(
             logger: logger, channels: { try await channels.ends(of: $0, $1, writer) },
-            make: { [factory = SourceFactory(store: state)] in try factory.make($0, $1, $2) })
+            make: { [factory = SourceFactory(store: state, lineOptions: Server.lineOptions)] in
+                try factory.make($0, $1, $2)
+            })
         let reconciler = Reconciler(
             registry: registry, channels: channels, sources: sources, subscriptions: subscriptions, logger: logger)
         return Parts(
@@ -144,6 +148,17 @@ public struct Server: Sendable {
         logger.notice("Weir stops")
     }
 
+    /// How lines on standard input are read: CloudEvents one a line, or a batch of them.
+    private static var lineOptions: LineDecoder.Options {
+        var options = LineDecoder.Options()
+        options.readCloudEvents = { bytes in
+            let isBatch = bytes.first { $0 != 0x20 && $0 != 0x09 } == 0x5B
+            return try isBatch
+                ? JSONEventFormat.decodeBatch(Array(bytes)) : [JSONEventFormat.decode(Array(bytes))]
+        }
+        return options
+    }
+
     private func starting<Value>(_ what: String, _ body: () throws -> Value) throws -> Value {
         do {
             return try body()
@@ -188,7 +203,7 @@ struct Maintenance: Service {
     let log: Logger
 
     func run() async throws {
-        // Cancellation is how it is told to end, not a failure.
+        // Ends by cancellation, which is no failure: thrown on, it would cut short how the services before it end.
         try? await cancelWhenGracefulShutdown {
             while true {
                 try await Task.sleep(for: .seconds(30))

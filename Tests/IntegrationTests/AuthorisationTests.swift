@@ -1,0 +1,76 @@
+import CloudEvents
+import Foundation
+import NIOHTTP1
+import TestSupport
+import Testing
+
+/// Every route asks who is there, and the key stays where it belongs.
+@Suite struct AuthorisationTests {
+    private static let open = ["/healthz", "/readyz", "/openapi.json", "/v1/openapi.json"]
+
+    @Test func everyRouteThatIsDescribedNeedsTheKey() async throws {
+        let folder = try TemporaryDirectory("weir-authorisation")
+        let server = try await ServerProcess(data: folder.file("data"), arguments: ["--log-level", "trace"])
+        try await server.client.make("channels/kept", [:])
+        let nobody = TestClient(url: server.url, key: nil)
+        let description = try await nobody.call("GET", "/openapi.json").json
+        let paths = try #require(description["paths"]?.object)
+        #expect(paths.count > 15)
+        let wrong = String(server.key.dropLast()) + (server.key.hasSuffix("A") ? "B" : "A")
+        var count = 0
+        for path in paths.members {
+            let filled = path.name.replacing(#/\{[a-z]+\}/#, with: "kept")
+            for method in path.value.object?.names ?? [] where method != "parameters" {
+                count += 1
+                let body: [UInt8]? = ["put", "post"].contains(method) ? Array("{}".utf8) : nil
+                let name = "\(method) \(filled)"
+                let answer = try await nobody.call(method.uppercased(), filled, body: body)
+                if Self.open.contains(path.name) {
+                    #expect(answer.status == 200, "\(name)")
+                    continue
+                }
+                expectProblem(answer, 401, "unauthenticated", saying: ["Authorization"], name)
+                #expect(answer.headers.first(name: "www-authenticate")?.hasPrefix("Bearer") == true, "\(name)")
+                for header in ["Bearer \(wrong)", "Bearer", "Basic \(server.key)", "Bearer \(server.key)x", server.key] {
+                    let answer = try await nobody.call(
+                        method.uppercased(), filled, headers: [("Authorization", header)], body: body)
+                    expectProblem(answer, 401, "unauthenticated", "\(name) with \(header.prefix(6))")
+                }
+            }
+        }
+        #expect(count > 25)
+        // Paths that nobody described tell nobody whether they are there.
+        for path in ["/v1/nothing", "/v1", "/v1/channels/kept/nothing", "/"] {
+            let answer = try await nobody.call("GET", path)
+            #expect([401, 404].contains(answer.status), "\(path): \(answer.status)")
+        }
+        #expect(try await server.client.call("GET", "/v1/channels/kept").status == 200)
+        #expect(!server.log.contains(server.key), "the key stands in the log")
+        #expect(!server.log.contains(String(server.key.suffix(20))), "a part of the key stands in the log")
+        #expect(server.stop() == 0)
+        #expect(!server.log.contains(server.key), "the key stands in the log")
+    }
+
+    @Test func theKeysFileIsForItsOwnerAlone() async throws {
+        let folder = try TemporaryDirectory("weir-key")
+        let data = folder.file("data")
+        let server = try await ServerProcess(data: data)
+        let file = data + "/admin.key"
+        let mode = try FileManager.default.attributesOfItem(atPath: file)[.posixPermissions] as? Int
+        #expect(mode == 0o600)
+        let above = try FileManager.default.attributesOfItem(atPath: data)[.posixPermissions] as? Int
+        #expect(above.map { $0 & 0o077 } == 0)
+        #expect(server.stop() == 0)
+        for open in [0o640, 0o604, 0o660] {
+            try FileManager.default.setAttributes([.posixPermissions: open], ofItemAtPath: file)
+            let refused = try await Command.weir(data, "serve", "--port", "0")
+            #expect(refused.status == 1)
+            #expect(refused.errors.contains("chmod 600 \(file)"), "\(refused.errors)")
+        }
+        try FileManager.default.setAttributes([.posixPermissions: 0o600], ofItemAtPath: file)
+        let again = try await ServerProcess(data: data)
+        #expect(again.key == server.key)
+        #expect(try await again.client.call("GET", "/v1/status").status == 200)
+        #expect(again.stop() == 0)
+    }
+}
