@@ -67,14 +67,16 @@ enum ActivationText {
         for line in activation["logs"]?.array ?? [] {
             LogText.write(line, terminal)
         }
-        if activation["logsTruncated"]?.bool == true {
-            terminal.line(terminal.paint("… the log limit was reached", .yellow))
-        }
+        if activation["logsTruncated"]?.bool == true { LogText.writeTruncated(terminal) }
     }
 }
 
 /// Log lines as text.
 enum LogText {
+    static func writeTruncated(_ terminal: Terminal) {
+        terminal.line(terminal.paint("… the log limit was reached", .yellow))
+    }
+
     static func write(_ line: JSONValue, _ terminal: Terminal, prefix: String = "") {
         let time = line["time"]?.string.map(Words.time) ?? ""
         let text = line["text"]?.string ?? ""
@@ -102,7 +104,8 @@ struct Logs: AsyncParsableCommand {
                 if options.output == .json {
                     terminal.line(logs.prettyText())
                 } else {
-                    for line in logs["logs"]?.array ?? logs.array ?? [] { LogText.write(line, terminal) }
+                    for line in logs["items"]?.array ?? [] { LogText.write(line, terminal) }
+                    if logs["truncated"]?.bool == true { LogText.writeTruncated(terminal) }
                 }
                 return
             }
