@@ -39,6 +39,7 @@ final class ServerProcess: Sendable {
     init(data: String, arguments: [String] = [], input: Int32? = nil) async throws {
         self.data = data
         let address = data + "/server.json"
+        try FileManager.default.createDirectory(atPath: data, withIntermediateDirectories: true)
         try? FileManager.default.removeItem(atPath: address)
         try FileManager.default.createDirectory(
             atPath: data, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])

@@ -60,7 +60,7 @@ import TestSupport
                     try? await store.put([StateEntry(key: "k/\(number)", value: [1])])
                 }
             }
-            while database.waiting < 500 { await Task.yield() }
+            await waitUntil { database.waiting >= 500 }
             gate.signal()
         }
         try await first

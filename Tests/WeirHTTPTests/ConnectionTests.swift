@@ -6,6 +6,7 @@ import Logging
 import NIOPosix
 import ServiceLifecycle
 import Synchronization
+import TestSupport
 import Testing
 
 @testable import WeirHTTP
@@ -225,7 +226,7 @@ import Testing
         try await Self.onWire(face) { connection in
             try await connection.send("GET /v1/logs?follow=true HTTP/1.1\r\nhost: x\r\n\(Self.key)\r\n")
             _ = try await connection.text { $0.contains(": listening") }
-            while face.engine.state.withLock({ $0.waiters.isEmpty }) { await Task.yield() }
+            await waitUntil { face.engine.state.withLock { !$0.waiters.isEmpty } }
             say("after")
             let text = try await connection.text { $0.contains("after") }
             #expect(!text.contains("before"))
@@ -238,10 +239,10 @@ import Testing
         try await Self.onWire(face) { connection in
             try await connection.send("GET /v1/channels/storage/tail HTTP/1.1\r\nhost: x\r\n\(Self.key)\r\n")
             _ = try await connection.text { $0.contains(": listening") }
-            while face.engine.state.withLock({ $0.waiters.isEmpty }) { await Task.yield() }
+            await waitUntil { face.engine.state.withLock { !$0.waiters.isEmpty } }
             try await connection.close()
             // The wait for events is cancelled, and with it the stream.
-            while !face.engine.state.withLock({ $0.waiters.isEmpty }) { await Task.yield() }
+            await waitUntil { face.engine.state.withLock { $0.waiters.isEmpty } }
         }
     }
 

@@ -10,7 +10,7 @@ import Testing
         #expect(reply.headers[.requestID] == "abc-1")
         #expect(
             reply.text
-                == #"{"type":"https://weir.dev/problems/no-such-path","title":"Not Found","status":404,"#
+                == #"{"type":"urn:weir:problem:no-such-path","title":"Not Found","status":404,"#
                 + #""code":"no-such-path","detail":"nothing is at /v1/nothing: /openapi.json lists what is","#
                 + #""instance":"urn:request:abc-1"}"#)
     }

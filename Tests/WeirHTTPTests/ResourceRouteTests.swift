@@ -84,8 +84,16 @@ import Testing
         #expect(try await face.send(.get, "/v1/functions/pkg/sum").json["code"] == nil)
     }
 
+    @Test func codeAsTextStaysInTheDocument() async throws {
+        let face = try TestFace()
+        let body = #"{"runtime":"python","code":"def main(args): pass"}"#
+        #expect(try await face.send(.put, "/v1/functions/f", body: body).status == 201)
+        #expect(try await face.send(.get, "/v1/functions/f").json["code"] == "def main(args): pass")
+        #expect(face.engine.state.withLock { $0.code["f"] } == nil)
+    }
+
     @Test(arguments: [
-        (#"{"code":3}"#, "code: an object with filename and base64 was expected, not an integer"),
+        (#"{"code":3}"#, "code: text, or an object with filename and base64, was expected, not an integer"),
         (
             #"{"code":{"filename":"a.py"}}"#,
             "code.base64: the file's bytes are expected as Base64 with padding (RFC 4648 §4)"

@@ -39,7 +39,8 @@ private final class JobQueue: @unchecked Sendable {
     private let condition = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
     private let name: String
     private let limit: Int
-    private var jobs: [@Sendable () -> Void] = []
+    /// Those before `head` were taken and are `nil`.
+    private var jobs: [(@Sendable () -> Void)?] = []
     private var head = 0
     private var running = 0
     private var idle = 0
@@ -110,10 +111,19 @@ private final class JobQueue: @unchecked Sendable {
 
     private func work() {
         weir_name_thread(name)
+        // A job is let go of between two calls, without the mutex: it may hold the last reference to its owner, whose
+        // end stops this very queue.
+        while let job = next() { job() }
+    }
+
+    /// Waits for work; `nil` when there is none and none will come.
+    private func next() -> (@Sendable () -> Void)? {
         pthread_mutex_lock(mutex)
+        defer { pthread_mutex_unlock(mutex) }
         while true {
             if head < jobs.count {
                 let job = jobs[head]
+                jobs[head] = nil
                 head += 1
                 if head == jobs.count {
                     jobs.removeAll(keepingCapacity: true)
@@ -122,18 +132,15 @@ private final class JobQueue: @unchecked Sendable {
                     jobs.removeFirst(head)
                     head = 0
                 }
-                pthread_mutex_unlock(mutex)
-                job()
-                pthread_mutex_lock(mutex)
-            } else if stopped {
-                break
-            } else {
-                idle += 1
-                pthread_cond_wait(condition, mutex)
-                idle -= 1
+                return job
             }
+            if stopped {
+                running -= 1
+                return nil
+            }
+            idle += 1
+            pthread_cond_wait(condition, mutex)
+            idle -= 1
         }
-        running -= 1
-        pthread_mutex_unlock(mutex)
     }
 }

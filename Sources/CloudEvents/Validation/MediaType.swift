@@ -36,7 +36,10 @@ package struct MediaType: Sendable, Hashable {
             guard let name = token(), index < text.count, text[index] == 0x3D else { return nil }
             index += 1
             if index < text.count, text[index] == 0x22 {
-                guard let value = QuotedString.read(text, from: &index) else { return nil }
+                // ASCII only (RFC 2045 §5.1): the value must fit a header, where other bytes would be percent-encoded.
+                guard let value = QuotedString.read(text, from: &index), value.allSatisfy({ $0 < 0x80 }) else {
+                    return nil
+                }
                 parameters.append(Parameter(name: name.lowercased(), value: String(decoding: value, as: UTF8.self)))
             } else {
                 guard let value = token() else { return nil }

@@ -106,10 +106,7 @@ struct BillingEventWriter {
         out.attribute("storagesystem", "dcache")
         if let name = view.protocolName ?? view.mover?.protocolName {
             let mark = out.beginAttribute("protocol")
-            for index in 0..<name.count {
-                let byte = name[index]
-                out.put(byte &- 0x41 < 26 ? byte | 0x20 : byte)
-            }
+            out.put(lowercased: name)
             out.endAttribute("protocol", mark)
             count &+= 1
         }

@@ -19,7 +19,8 @@ extension BillingView {
         let name = text.run(0, dash)
         protocolName = name
         (protocolMajor, protocolMinor) = (major, minor)
-        guard end < text.count else { return }
+        // A separator is ASCII: anything else must not be cut in the middle of a character.
+        guard end < text.count, text[end] < 0x80 else { return }
         let rest = text.run(end &+ 1, text.count)
         if name.hasPrefix("Http") {
             let hostEnd = Self.hostEnd(rest)

@@ -7,7 +7,31 @@ struct HourCache: Sendable {
     /// Seconds since 1970 of the hour's beginning.
     var seconds: Int64 = 0
     /// `2026-05-20T14:00:00+02:00`; only minutes and seconds are rewritten.
-    var text: [UInt8] = []
+    var text = HourText()
+}
+
+/// A time's text in place, without memory of its own.
+struct HourText: Sendable {
+    /// How many bytes there are.
+    static let capacity = 32
+    private var words: (UInt64, UInt64, UInt64, UInt64) = (0, 0, 0, 0)
+    private var count = 0
+
+    init() {}
+
+    /// `nil` when it is too long.
+    init?(_ text: [UInt8]) {
+        guard text.count <= Self.capacity else { return nil }
+        count = text.count
+        withUnsafeMutableBytes(of: &words) { $0.copyBytes(from: text) }
+    }
+
+    /// Calls `body` with the text, in which it may write.
+    @inline(__always)
+    mutating func withBytes<Result>(_ body: (UnsafeMutableRawBufferPointer) -> Result) -> Result {
+        let count = count
+        return withUnsafeMutableBytes(of: &words) { body(UnsafeMutableRawBufferPointer(rebasing: $0[..<count])) }
+    }
 }
 
 extension BillingTextDecoder {
@@ -18,7 +42,7 @@ extension BillingTextDecoder {
     ) -> EventRecord? {
         @inline(__always)
         func field(_ attribute: KnownAttribute) -> Run? {
-            spans.run(Int(format.slots[Int(attribute.rawValue)]), in: line)
+            spans.run(attribute, in: line)
         }
         let implied = format.message.impliedType
         let type = field(.type) ?? Run(start: implied.utf8Start, count: implied.utf8CodeUnitCount)
@@ -96,8 +120,6 @@ extension BillingTextDecoder {
         }
         // Out of the decoder while it is pointed into.
         var cache = hour
-        hour = HourCache()
-        defer { hour = cache }
         let isCached: Bool
         var text: [UInt8] = []
         if cache.key != 0, format.datePattern.isDefault, date.count == 14, cache.key == date.word(0) {
@@ -106,7 +128,9 @@ extension BillingTextDecoder {
             switch settle(date, format, &view, &cache) {
             case .notADate: return nil
             case .noYear: return write(&view, line, format, spans, traits: traits, quotes: quotes, original: original)
-            case .cached: isCached = true
+            case .cached:
+                isCached = true
+                hour = cache
             case .text(let settled): (isCached, text) = (false, settled)
             }
         }
@@ -114,7 +138,7 @@ extension BillingTextDecoder {
             let minute = Int64(date[9] &- 48) &* 10 &+ Int64(date[10] &- 48)
             let second = Int64(date[12] &- 48) &* 10 &+ Int64(date[13] &- 48)
             view.seconds = cache.seconds &+ minute &* 60 &+ second
-            return cache.text.withUnsafeMutableBytes { text in
+            return cache.text.withBytes { text in
                 if let target = text.baseAddress, let source = date.baseAddress {
                     (target + 13).copyMemory(from: source + 8, byteCount: 6)
                 }
@@ -160,9 +184,9 @@ extension BillingTextDecoder {
         let text = Array(Self.text(nanoseconds, offset: offset, digits: fields.fractionDigits).utf8)
         let hourStart = local - Int64(fields.minute * 60 + fields.second)
         guard format.datePattern.isDefault, date.count == 14, offset % 60 == 0, text.count >= 20, fields.second < 60,
-            clock.isPlainHour(local: hourStart)
+            clock.isPlainHour(local: hourStart), let kept = HourText(text)
         else { return .text(text) }
-        cache = HourCache(key: date.word(0), seconds: hourStart - Int64(offset), text: text)
+        cache = HourCache(key: date.word(0), seconds: hourStart - Int64(offset), text: kept)
         return .cached
     }
 
@@ -196,7 +220,9 @@ extension BillingTextDecoder {
 
     @inline(never)
     private func extras(_ line: Run, _ format: CompiledFormat, _ spans: FieldSpans) -> [BillingEventWriter.Extra] {
-        let slots = options.keepsAttributes ? Array(format.names.indices) : format.extras
-        return slots.compactMap { slot in spans.run(slot, in: line).map { (format.names[slot], $0) } }
+        let indices = options.keepsAttributes ? Array(format.names.indices) : format.extras
+        return indices.compactMap { index in
+            spans.run(format.slots[index], in: line).map { (format.names[index], $0) }
+        }
     }
 }

@@ -240,7 +240,8 @@ public struct BillingTextDecoder: Sendable {
     ) -> Bool {
         let record: EventRecord? = FieldSpans.with { spans in
             var quotes = -1
-            guard let format = match(line, spans: spans, quotes: &quotes) else { return nil }
+            // Static, because a look from within the closure would copy the whole decoder.
+            guard let format = Self.match(line, formats, spans: spans, quotes: &quotes) else { return nil }
             return encode(line, format, spans, traits: traits, quotes: quotes, original: original)
         }
         guard let record else { return false }
@@ -252,7 +253,9 @@ public struct BillingTextDecoder: Sendable {
     /// The format that describes the line, with the places of its attributes and, where it is known, how many `"` stand in
     /// the line outside attributes.
     @inline(__always)
-    private func match(_ line: Run, spans: FieldSpans, quotes: inout Int) -> CompiledFormat? {
+    private static func match(
+        _ line: Run, _ formats: [CompiledFormat], spans: FieldSpans, quotes: inout Int
+    ) -> CompiledFormat? {
         let tag = BillingTag(line)
         if let message = tag?.message {
             for format in formats where format.message == message && format.isTagged {
@@ -267,11 +270,13 @@ public struct BillingTextDecoder: Sendable {
     }
 
     @inline(__always)
-    private func match(_ line: Run, _ format: CompiledFormat, spans: FieldSpans, quotes: inout Int) -> Bool {
+    private static func match(
+        _ line: Run, _ format: CompiledFormat, spans: FieldSpans, quotes: inout Int
+    ) -> Bool {
         let matcher = FormatMatcher(line: line, datePattern: format.datePattern)
         for index in format.quickOrder {
             let variant = format.variants[index]
-            spans.clear(format.names.count)
+            spans.clear(format.slotCount)
             guard matcher.match(variant, spans: spans) else { continue }
             guard isDoubtful(line, format, variant, spans) else {
                 quotes = variant.quotes
@@ -289,11 +294,11 @@ public struct BillingTextDecoder: Sendable {
     /// Whether another reading could be the right one: the protocol's path is not the path, and the path holds what
     /// follows a path.
     @inline(__always)
-    private func isDoubtful(
+    private static func isDoubtful(
         _ line: Run, _ format: CompiledFormat, _ variant: CompiledFormat.Variant, _ spans: FieldSpans
     ) -> Bool {
-        guard let path = spans.run(Int(format.slots[Int(KnownAttribute.path.rawValue)]), in: line),
-            let text = spans.run(Int(format.slots[Int(KnownAttribute.protocolText.rawValue)]), in: line),
+        guard let path = spans.run(.path, in: line),
+            let text = spans.run(.protocolText, in: line),
             FormatSearch.repeatsPath(text), !text.hasSuffix(path)
         else { return false }
         return path.first(0x5D) != nil || !format.isTagged

@@ -46,12 +46,15 @@ final class CompiledFormat: Sendable {
     /// The order in which the quick reading tries the variants: of the default formats the ways cannot be mistaken for
     /// one another, so the common one (with a storage class) is first.
     let quickOrder: [Int]
-    /// Attribute names by slot.
+    /// The attributes in their order, and the slots of their places (`FieldSpans`).
     let names: [String]
-    /// Slots of the known attributes, -1 where the format has none.
-    let slots: [Int8]
-    /// Slots of attributes that have no place in the normalised record.
+    let slots: [Int]
+    /// How many slots there are, used or not.
+    let slotCount: Int
+    /// Indices in `names` of attributes that have no place in the normalised record.
     let extras: [Int]
+    /// Whether it is dCache's default format of its message, for which there is a straight matcher.
+    let isDefault: Bool
     let datePattern: DatePattern
     /// Whether the format begins `$date$ [$cellType$:…:$type$]`, so that a line says by itself what it is.
     let isTagged: Bool
@@ -61,6 +64,7 @@ final class CompiledFormat: Sendable {
     init(message: BillingMessage, format: [UInt8]) throws(BillingFormatError) {
         let ways = try FormatTemplate(format).variants()
         var names: [String] = []
+        var slots: [Int] = []
         var pattern: DatePattern?
         var variants: [Variant] = []
         for way in ways {
@@ -84,19 +88,24 @@ final class CompiledFormat: Sendable {
                         }
                         pattern = pattern ?? compiled
                     }
-                    let slot = names.firstIndex(of: name) ?? names.count
-                    if slot == names.count { names.append(name) }
+                    let index = names.firstIndex(of: name) ?? names.count
+                    if index == names.count {
+                        // Of two names for one attribute the first is read.
+                        let known = KnownAttribute(named: name).map { Int($0.rawValue) }
+                        slots.append(known.flatMap { slots.contains($0) ? nil : $0 } ?? FieldSpans.known + index)
+                        names.append(name)
+                    }
                     let isStandard = format == nil || format == "MM.dd HH:mm:ss"
                     variant.elements.append(
                         Element(
-                            literal: 0..<0, slot: Int32(slot),
+                            literal: 0..<0, slot: Int32(slots[index]),
                             fieldClass: Self.fieldClass(name, isStandardDate: isStandard)))
                 case .condition: break
                 }
             }
             // A way that prints no attribute tells nothing and would match a bare constant.
             guard variant.elements.contains(where: { $0.slot >= 0 }) else { continue }
-            variant.pivot = Self.pivot(variant.elements, names: names)
+            variant.pivot = Self.pivot(variant.elements) { names[slots.firstIndex(of: $0) ?? 0] }
             if let last = variant.elements.last, last.slot < 0 {
                 variant.tail = Array(variant.pool[Int(last.literal.lowerBound)..<Int(last.literal.upperBound)])
             }
@@ -110,13 +119,12 @@ final class CompiledFormat: Sendable {
         self.message = message
         self.text = format
         self.variants = variants
-        let isDefault = format == Array(message.defaultFormat.utf8)
+        isDefault = format == Array(message.defaultFormat.utf8)
         quickOrder = isDefault ? variants.indices.reversed() : Array(variants.indices)
         self.names = names
         datePattern = pattern ?? .standard
-        slots = KnownAttribute.allCases.map { known in
-            Int8(names.firstIndex { KnownAttribute(named: $0) == known } ?? -1)
-        }
+        self.slots = slots
+        slotCount = FieldSpans.known + names.count
         extras = names.indices.filter { KnownAttribute(named: names[$0]) == nil }
         isTagged = Self.startsTagged(format)
     }
@@ -142,9 +150,9 @@ final class CompiledFormat: Sendable {
     }
 
     /// The path; else the message; else the last field that can be anything; else the last field.
-    private static func pivot(_ elements: [Element], names: [String]) -> Int {
-        func index(of name: String) -> Int? {
-            elements.lastIndex { $0.slot >= 0 && names[Int($0.slot)] == name }
+    private static func pivot(_ elements: [Element], name: (Int) -> String) -> Int {
+        func index(of wanted: String) -> Int? {
+            elements.lastIndex { $0.slot >= 0 && name(Int($0.slot)) == wanted }
         }
         return index(of: "path") ?? index(of: "message")
             ?? elements.lastIndex { $0.slot >= 0 && $0.fieldClass == .free }

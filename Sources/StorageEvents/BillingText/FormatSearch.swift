@@ -6,8 +6,6 @@
 struct FormatSearch {
     private let matcher: FormatMatcher
     private let format: CompiledFormat
-    private let pathSlot: Int
-    private let protocolSlot: Int
     private var steps = 0
     private let spans: FieldSpans
     private var best: [Int64]?
@@ -21,15 +19,13 @@ struct FormatSearch {
         self.format = format
         self.spans = spans
         maximumSteps = min(20_000, 64 + 8_000_000 / max(line.count, 1))
-        pathSlot = Int(format.slots[Int(KnownAttribute.path.rawValue)])
-        protocolSlot = Int(format.slots[Int(KnownAttribute.protocolText.rawValue)])
     }
 
     /// Fills `spans` with the best reading of the line; false when there is none.
     static func best(line: Run, format: CompiledFormat, spans: FieldSpans) -> Bool {
         var search = FormatSearch(line: line, format: format, spans: spans)
         for variant in format.variants where !search.isSettled {
-            search.spans.clear(format.names.count)
+            search.spans.clear(format.slotCount)
             variant.pool.withUnsafeBytes { pool in
                 search.backward(variant, pool, variant.elements.count - 1, line.count)
             }
@@ -116,8 +112,8 @@ struct FormatSearch {
     }
 
     private mutating func settle() {
-        if best == nil { best = spans.values }
-        guard let path = spans.run(pathSlot, in: matcher.line), let text = spans.run(protocolSlot, in: matcher.line)
+        if best == nil { best = spans.values(format.slotCount) }
+        guard let path = spans.run(.path, in: matcher.line), let text = spans.run(.protocolText, in: matcher.line)
         else {
             isSettled = true
             return
@@ -127,7 +123,7 @@ struct FormatSearch {
             return
         }
         if path.count > 0, text.hasSuffix(path) {
-            best = spans.values
+            best = spans.values(format.slotCount)
             isSettled = true
         }
     }

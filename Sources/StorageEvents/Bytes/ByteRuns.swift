@@ -87,6 +87,21 @@ extension UnsafeRawBufferPointer {
     /// The whole run as a decimal integer that fits 64 bits; `nil` otherwise.
     @inline(__always)
     var decimal: Int64? {
+        // Up to 18 digits cannot overflow.
+        guard count > 0, count <= 18 else { return longDecimal }
+        var value: Int64 = 0
+        var index = 0
+        while index < count {
+            let digit = self[index] &- 48
+            guard digit < 10 else { return longDecimal }
+            value = value &* 10 &+ Int64(digit)
+            index &+= 1
+        }
+        return value
+    }
+
+    @inline(never)
+    private var longDecimal: Int64? {
         guard count > 0, count <= 20 else { return nil }
         let negative = self[0] == 0x2D
         var index = negative ? 1 : 0
@@ -109,56 +124,4 @@ extension UnsafeRawBufferPointer {
     var text: String { String(decoding: self, as: UTF8.self) }
 
     var isBlank: Bool { allSatisfy { $0 == 0x20 || $0 == 0x09 || $0 == 0x0D } }
-}
-
-/// What a line's bytes are made of; decides which of the slower paths it needs.
-struct LineTraits {
-    /// Some byte is beyond ASCII: UTF-8 must be checked.
-    var hasHighBytes = false
-    /// Some byte is a control character, which CloudEvents forbids in an attribute (CloudEvents 1.0.2, "Type System").
-    var hasControls = false
-    /// How many `"` there are.
-    var quotes = 0
-    /// Some byte is a backslash.
-    var hasBackslashes = false
-
-    @inline(__always)
-    init(_ bytes: Run) {
-        let ones: UInt64 = 0x0101_0101_0101_0101
-        let highs: UInt64 = 0x8080_8080_8080_8080
-        let low: UInt64 = 0x7F7F_7F7F_7F7F_7F7F
-        var high: UInt64 = 0
-        var control: UInt64 = 0
-        var backslash: UInt64 = 0
-        var index = 0
-        while index &+ 8 <= bytes.count {
-            // At most 16 words, so that the lanes' sum fits a byte.
-            let stop = min(index &+ 128, bytes.count &- 7)
-            var lanes: UInt64 = 0
-            while index < stop {
-                let x = bytes.word(index)
-                high |= x
-                // Borrows and carries may only add false hits above a true one or a byte beyond ASCII, never hide one.
-                control |= ((x &- (ones &* 0x20)) | (x &+ ones)) & ~x
-                let slash = x ^ (ones &* 0x5C)
-                backslash |= (slash &- ones) & ~slash
-                // Quotes are counted, exactly, a lane a byte.
-                let quote = x ^ (ones &* 0x22)
-                lanes &+= (~(((quote & low) &+ low) | quote | low)) >> 7
-                index &+= 8
-            }
-            quotes &+= Int((lanes &* ones) >> 56)
-        }
-        hasHighBytes = high & highs != 0
-        hasControls = control & highs != 0
-        hasBackslashes = backslash & highs != 0
-        while index < bytes.count {
-            let byte = bytes[index]
-            if byte >= 0x80 { hasHighBytes = true }
-            if byte < 0x20 || byte == 0x7F { hasControls = true }
-            if byte == 0x5C { hasBackslashes = true }
-            if byte == 0x22 { quotes &+= 1 }
-            index &+= 1
-        }
-    }
 }

@@ -73,9 +73,27 @@ extension ByteSink {
     /// Text as the user or host part of a URI (RFC 3986): what is not allowed there is percent-encoded.
     @inline(__always)
     mutating func put(uriPart value: Run) {
-        var isPlain = true
-        for index in 0..<value.count where !Self.isPlain(value[index]) { isPlain = false }
-        if isPlain { put(value) } else { putEncoded(value) }
+        if Self.isPlain(value) { put(value) } else { putEncoded(value) }
+    }
+
+    /// Whether nothing needs an encoding, as far as a quick look tells.
+    @inline(__always)
+    private static func isPlain(_ value: Run) -> Bool {
+        guard value.count >= 8 else {
+            for index in 0..<value.count where !isPlain(value[index]) { return false }
+            return true
+        }
+        var plain: UInt64 = ~0
+        var index = 0
+        while index < value.count {
+            // The last word may hold bytes that were seen before.
+            index = min(index, value.count &- 8)
+            let x = value.word(index)
+            plain &= ByteLanes.inRange(x | ByteLanes.all(0x20), 0x61, 0x7A)
+                | ByteLanes.inRange(x, 0x30, 0x3A) | ByteLanes.inRange(x, 0x2D, 0x2E)
+            index &+= 8
+        }
+        return plain & ByteLanes.highs == ByteLanes.highs
     }
 
     @inline(never)

@@ -118,23 +118,71 @@ struct ByteSink {
     /// Decimal digits of a number.
     @inline(__always)
     mutating func put(decimal value: Int64) {
-        guard room(20) else { return }
-        var rest = value.magnitude
-        if value < 0 { put(0x2D as UInt8) }
-        var digits = 1
-        var bound: UInt64 = 10
-        while rest >= bound {
-            digits &+= 1
-            if digits == 20 { break }
-            bound &*= 10
+        // The digits are stored eight at a time, so more room is asked for than they need.
+        guard room(32) else { return }
+        if value >= 0, value < 100_000_000 {
+            putLeading(UInt64(truncatingIfNeeded: value))
+        } else {
+            putLong(value)
         }
-        var index = count &+ digits
-        count = index
-        repeat {
-            index &-= 1
-            base.storeBytes(of: UInt8(truncatingIfNeeded: rest % 10) &+ 48, toByteOffset: index, as: UInt8.self)
-            rest /= 10
-        } while rest > 0
+    }
+
+    @inline(never)
+    private mutating func putLong(_ value: Int64) {
+        if value < 0 { put(0x2D as UInt8) }
+        let rest = value.magnitude
+        let (high, low) = rest.quotientAndRemainder(dividingBy: 100_000_000)
+        if high == 0 {
+            putLeading(low)
+        } else if high < 100_000_000 {
+            putLeading(high)
+            putEight(low)
+        } else {
+            let (top, middle) = high.quotientAndRemainder(dividingBy: 100_000_000)
+            putLeading(top)
+            putEight(middle)
+            putEight(low)
+        }
+    }
+
+    /// The decimal digits of a number below 10^8, a byte each, the first in the lowest byte.
+    @inline(__always)
+    private static func digits(_ value: UInt64) -> UInt64 {
+        // Halves, then pairs, then digits, each step for all lanes at once; the factors are reciprocals rounded up.
+        let high = (value &* 0x68DB_8BB) >> 40
+        let fours = high | (value &- high &* 10_000) << 32
+        let hundreds = ((fours &* 10_486) >> 20) & 0x0000_007F_0000_007F
+        let pairs = hundreds | (fours &- hundreds &* 100) << 16
+        let tens = ((pairs &* 103) >> 10) & 0x000F_000F_000F_000F
+        return tens | (pairs &- tens &* 10) << 8
+    }
+
+    /// A number below 10^8 without leading zeros; there must be room for eight bytes.
+    @inline(__always)
+    private mutating func putLeading(_ value: UInt64) {
+        let digits = Self.digits(value)
+        let zeros = min(digits.trailingZeroBitCount & 0x78, 56)
+        let text = (digits | 0x3030_3030_3030_3030) >> UInt64(zeros)
+        base.storeBytes(of: text.littleEndian, toByteOffset: count, as: UInt64.self)
+        count &+= 8 &- zeros >> 3
+    }
+
+    @inline(__always)
+    private mutating func putEight(_ value: UInt64) {
+        let text = Self.digits(value) | 0x3030_3030_3030_3030
+        base.storeBytes(of: text.littleEndian, toByteOffset: count, as: UInt64.self)
+        count &+= 8
+    }
+
+    /// A run of ASCII, its capitals made small.
+    @inline(__always)
+    mutating func put(lowercased run: Run) {
+        guard room(run.count) else { return }
+        for index in 0..<run.count {
+            let byte = run[index]
+            base.storeBytes(of: byte &- 0x41 < 26 ? byte | 0x20 : byte, toByteOffset: count &+ index, as: UInt8.self)
+        }
+        count &+= run.count
     }
 
     /// Two decimal digits.
@@ -148,17 +196,20 @@ struct ByteSink {
     @inline(__always)
     mutating func put(hex value: UInt64) {
         guard room(16) else { return }
-        // Spreads nibbles to bytes, then adds '0' or 'a' - 10: the digits of eight nibbles at once.
-        for half in [value >> 32, value & 0xFFFF_FFFF] {
-            var x = half
-            x = (x | x << 16) & 0x0000_FFFF_0000_FFFF
-            x = (x | x << 8) & 0x00FF_00FF_00FF_00FF
-            x = (x | x << 4) & 0x0F0F_0F0F_0F0F_0F0F
-            let letters = ((x &+ 0x0606_0606_0606_0606) >> 4) & 0x0101_0101_0101_0101
-            let digits = x &+ 0x3030_3030_3030_3030 &+ letters &* 39
-            base.storeBytes(of: digits.bigEndian, toByteOffset: count, as: UInt64.self)
-            count &+= 8
-        }
+        base.storeBytes(of: Self.hexDigits(value >> 32), toByteOffset: count, as: UInt64.self)
+        base.storeBytes(of: Self.hexDigits(value & 0xFFFF_FFFF), toByteOffset: count &+ 8, as: UInt64.self)
+        count &+= 16
+    }
+
+    /// Spreads nibbles to bytes, then adds '0' or 'a' - 10: the digits of eight nibbles at once.
+    @inline(__always)
+    private static func hexDigits(_ half: UInt64) -> UInt64 {
+        var x = half
+        x = (x | x << 16) & 0x0000_FFFF_0000_FFFF
+        x = (x | x << 8) & 0x00FF_00FF_00FF_00FF
+        x = (x | x << 4) & 0x0F0F_0F0F_0F0F_0F0F
+        let letters = ((x &+ 0x0606_0606_0606_0606) >> 4) & 0x0101_0101_0101_0101
+        return (x &+ 0x3030_3030_3030_3030 &+ letters &* 39).bigEndian
     }
 
     /// A run of valid UTF-8 as the inside of a JSON string: `"`, `\` and control characters are escaped.

@@ -26,10 +26,16 @@ struct StableHash {
             index &+= 8
         }
         if index < bytes.count {
+            let rest = bytes.count &- index
             var tail: UInt64 = 0
-            while index < bytes.count {
-                tail = tail << 8 | UInt64(bytes[index])
-                index &+= 1
+            if index > 0 {
+                // The last eight bytes, of which the first were taken in before.
+                tail = bytes.word(bytes.count &- 8).byteSwapped & ((1 << UInt64(rest &* 8)) &- 1)
+            } else {
+                while index < bytes.count {
+                    tail = tail << 8 | UInt64(bytes[index])
+                    index &+= 1
+                }
             }
             mix(tail)
         }

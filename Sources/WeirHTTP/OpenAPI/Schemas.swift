@@ -64,14 +64,21 @@ enum Schemas {
             "type": "object",
             "properties": {
               "code": {
-                "description": "New code; without it the code stays as it is.",
-                "type": "object",
-                "required": ["filename", "base64"],
-                "additionalProperties": false,
-                "properties": {
-                  "filename": { "type": "string", "description": "Says what it is: .py, .zip, .tar.gz, or a program." },
-                  "base64": { "type": "string", "contentEncoding": "base64" }
-                }
+                "description": "The code, with every change: its text, or a file.",
+                "oneOf": [
+                  { "type": "string" },
+                  {
+                    "type": "object",
+                    "required": ["filename", "base64"],
+                    "additionalProperties": false,
+                    "properties": {
+                      "filename": {
+                        "type": "string", "description": "Says what it is: .py, .zip, .tar.gz, or a program."
+                      },
+                      "base64": { "type": "string", "contentEncoding": "base64" }
+                    }
+                  }
+                ]
               }
             }
           },

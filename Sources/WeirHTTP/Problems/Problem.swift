@@ -51,7 +51,7 @@ package struct Problem: Error, Sendable, Hashable {
     /// The JSON document; `instance` is the request's id, so that it can be found in the log.
     package func document(instance: String?) -> JSONObject {
         var document: JSONObject = [
-            "type": .string("https://weir.dev/problems/\(code)"),
+            "type": .string("urn:weir:problem:\(code)"),
             "title": .string(status.reasonPhrase),
             "status": .integer(Int64(status.code)),
             "code": .string(code),

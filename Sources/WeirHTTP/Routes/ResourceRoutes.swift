@@ -93,16 +93,16 @@ struct ResourceRoutes: Sendable {
         return Answers.nothing()
     }
 
-    /// Takes `code: {filename, base64}` out of a function's document.
+    /// Takes `code: {filename, base64}` out of a function's document; code as text is part of it and stays.
     static func takeCode(_ document: inout JSONObject) throws(Problem) -> FunctionCode? {
-        guard let code = document["code"], code != .null else { return nil }
+        guard let code = document["code"], code != .null, code.string == nil else { return nil }
         document["code"] = nil
         func wrong(_ path: String, _ message: String) -> Problem {
             Problem(
                 .unprocessableContent, "invalid-document", "\(path): \(message)", errors: [.init(.path(path), message)])
         }
         guard let object = code.object else {
-            throw wrong("code", "an object with filename and base64 was expected, not \(code.kindName)")
+            throw wrong("code", "text, or an object with filename and base64, was expected, not \(code.kindName)")
         }
         for name in object.names where name != "filename" && name != "base64" {
             throw wrong("code.\(name)", "this key is unknown: known here are base64, filename")

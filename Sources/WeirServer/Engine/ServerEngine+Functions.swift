@@ -11,7 +11,7 @@ extension ServerEngine {
     /// A function's put: its code comes along or stays as it is, and each change is a new version.
     func putFunction(_ request: PutRequest, _ current: ResourceDocument?) async throws(Problem) -> PutOutcome {
         guard request.code != nil || request.document["code"] != nil else {
-            let message = "the code is required with every change: {\"filename\": …, \"base64\": …}"
+            let message = "the code is required with every change: its text, or {\"filename\": …, \"base64\": …}"
             throw Problem(.unprocessableContent, "invalid-document", message, errors: [.init(.path("code"), message)])
         }
         let upload = FunctionUpload(

@@ -67,14 +67,16 @@ enum ActivationText {
         for line in activation["logs"]?.array ?? [] {
             LogText.write(line, terminal)
         }
-        if activation["logsTruncated"]?.bool == true {
-            terminal.line(terminal.paint("… the log limit was reached", .yellow))
-        }
+        if activation["logsTruncated"]?.bool == true { LogText.writeTruncated(terminal) }
     }
 }
 
 /// Log lines as text.
 enum LogText {
+    static func writeTruncated(_ terminal: Terminal) {
+        terminal.line(terminal.paint("… the log limit was reached", .yellow))
+    }
+
     static func write(_ line: JSONValue, _ terminal: Terminal, prefix: String = "") {
         let time = line["time"]?.string.map(Words.time) ?? ""
         let text = line["text"]?.string ?? ""
@@ -103,6 +105,7 @@ struct Logs: AsyncParsableCommand {
                     terminal.line(logs.prettyText())
                 } else {
                     for line in logs["items"]?.array ?? [] { LogText.write(line, terminal) }
+                    if logs["truncated"]?.bool == true { LogText.writeTruncated(terminal) }
                 }
                 return
             }

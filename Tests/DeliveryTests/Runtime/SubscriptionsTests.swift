@@ -4,6 +4,7 @@ import CloudEvents
 import Invocation
 import Logging
 import Persistence
+import TestSupport
 import Testing
 
 @testable import Delivery
@@ -42,11 +43,6 @@ private struct Site {
     }
 }
 
-/// Waits until it holds; a test that never gets there is ended by its time limit.
-private func until(_ condition: () async -> Bool) async {
-    while !(await condition()) { await Task.yield() }
-}
-
 @Suite(.timeLimit(.minutes(1))) struct SubscriptionsTests {
     private let fast: JSONValue = [
         "start": "earliest", "retry": ["attempts": 2, "backoff": "1ms"], "deadLetter": "failed", "reply": "replies",
@@ -58,11 +54,11 @@ private func until(_ condition: () async -> Bool) async {
         let invoker = FakeInvoker { _, _ in (.success, []) }
         try await site.run(invoker) { subscriptions in
             try await subscriptions.add(site.key, site.spec(fast))
-            await until { invoker.causes.count >= 3000 }
+            await waitUntil { invoker.causes.count >= 3000 }
             try await site.publish(3000..<3100)
-            await until { invoker.causes.count >= 3100 }
+            await waitUntil { invoker.causes.count >= 3100 }
             #expect(Set(invoker.causes.map(\.eventID)).count == 3100)
-            await until {
+            await waitUntil {
                 let status = await subscriptions.status(site.key)
                 return status?.partitions.allSatisfy { $0.lag == 0 } == true && status?.pending == 0
             }
@@ -79,13 +75,13 @@ private func until(_ condition: () async -> Bool) async {
         try await site.run(first) { subscriptions in
             try await subscriptions.add(
                 site.key, site.spec(["start": "earliest", "retry": ["backoff": "1h", "jitter": false]]))
-            await until { first.causes.count >= 50 }
+            await waitUntil { first.causes.count >= 50 }
         }
         let second = FakeInvoker { _, _ in (.success, []) }
         try await site.run(second) { subscriptions in
             try await subscriptions.add(site.key, site.spec(fast))
             try await site.publish(50..<60)
-            await until { second.causes.count >= 11 }
+            await waitUntil { second.causes.count >= 11 }
         }
         #expect(Set(second.causes.map(\.eventID)) == Set((["e7"] + (50..<60).map { "e\($0)" }).map { Optional($0) }))
         #expect(second.causes.count == 11)
@@ -97,7 +93,7 @@ private func until(_ condition: () async -> Bool) async {
         try await site.run(invoker) { subscriptions in
             try await subscriptions.add(site.key, site.spec(fast))
             try await site.publish(0..<3)
-            await until { site.failed.events.count == 1 }
+            await waitUntil { site.failed.events.count == 1 }
         }
         let letter = try #require(site.failed.events.first)
         #expect(letter["weirdlid"] == .string("e1"))
@@ -116,7 +112,7 @@ private func until(_ condition: () async -> Bool) async {
             try await site.run(invoker) { subscriptions in
                 try await subscriptions.add(site.key, site.spec(fast))
                 try await site.publish(0..<5)
-                await until { invoker.causes.count >= 5 }
+                await waitUntil { invoker.causes.count >= 5 }
             }
             // As if the progress had been lost: everything is delivered again.
             try await site.store.put(
@@ -137,7 +133,7 @@ private func until(_ condition: () async -> Bool) async {
             try await subscriptions.add(
                 site.key, site.spec(["start": "earliest", "deadLetter": "failed"]))
             try await site.publish(0..<1)
-            await until { site.failed.events.count == 1 }
+            await waitUntil { site.failed.events.count == 1 }
         }
         #expect(invoker.causes.count == 17)
         let letter = try #require(site.failed.events.first)
@@ -159,7 +155,7 @@ private func until(_ condition: () async -> Bool) async {
                 site.spec(["timeout": "1h"], sink: "function:hangs"))
             try await subscriptions.add(site.key, site.spec(fast))
             for start in stride(from: 0, to: 12_000, by: 1_000) { try await site.publish(start..<(start + 1_000)) }
-            await until { invoker.causes.count >= 12_000 }
+            await waitUntil { invoker.causes.count >= 12_000 }
             let slow = await subscriptions.status(SubscriptionKey(namespace: "default", name: "slow"))
             #expect(slow?.inFlight == 8)
             #expect(slow?.counts.delivered == 0)
@@ -178,7 +174,7 @@ private func until(_ condition: () async -> Bool) async {
             #expect(await subscriptions.status(site.key)?.state == .paused)
             #expect(invoker.causes.isEmpty)
             await subscriptions.resume(site.key)
-            await until { invoker.causes.count >= 9_000 }
+            await waitUntil { invoker.causes.count >= 9_000 }
         }
         #expect(Set(invoker.causes.map(\.eventID)).count == 9_000)
     }
