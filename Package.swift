@@ -146,7 +146,10 @@ let package = Package(
             ]),
         tests(
             "IntegrationTests",
-            ["WeirServer", "WeirHTTP", "CloudEvents", "StorageEvents", "Channels", httpClient, nioCore, nioHTTP1]),
+            [
+                "WeirServer", "WeirHTTP", "CloudEvents", "StorageEvents", "Channels", httpClient, nioCore, nioPosix,
+                nioHTTP1,
+            ]),
     ],
     swiftLanguageModes: [.v6]
 )

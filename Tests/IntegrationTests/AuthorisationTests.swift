@@ -31,7 +31,8 @@ import Testing
                 }
                 expectProblem(answer, 401, "unauthenticated", saying: ["Authorization"], name)
                 #expect(answer.headers.first(name: "www-authenticate")?.hasPrefix("Bearer") == true, "\(name)")
-                for header in ["Bearer \(wrong)", "Bearer", "Basic \(server.key)", "Bearer \(server.key)x", server.key] {
+                for header in ["Bearer \(wrong)", "Bearer", "Basic \(server.key)", "Bearer \(server.key)x", server.key]
+                {
                     let answer = try await nobody.call(
                         method.uppercased(), filled, headers: [("Authorization", header)], body: body)
                     expectProblem(answer, 401, "unauthenticated", "\(name) with \(header.prefix(6))")

@@ -67,7 +67,9 @@ import Testing
             let answer = try await client.call("POST", "/v1/channels/in/events", headers: headers, body: [])
             expectProblem(answer, 400, "invalid-event", saying: [String(name.dropFirst(3))], name)
         }
-        for (name, value) in [("ce-time", "soon"), ("ce-specversion", "2.0"), ("ce-pool", "%ff%fe"), ("ce-Bad_Name", "x")] {
+        for (name, value) in [
+            ("ce-time", "soon"), ("ce-specversion", "2.0"), ("ce-pool", "%ff%fe"), ("ce-Bad_Name", "x"),
+        ] {
             let headers = good.filter { $0.0 != name } + [(name, value)]
             let answer = try await client.call("POST", "/v1/channels/in/events", headers: headers, body: [])
             expectProblem(answer, 400, "invalid-event", saying: [String(name.dropFirst(3)).lowercased()], name)
@@ -113,14 +115,20 @@ import Testing
             ("subscriptions/x", subscription(["filters": [["exat": ["type": "t"]]]]), ["filters[0]", "exact"]),
             ("subscriptions/x", subscription(["filters": ["exact": ["type": "t"]]]), ["filters"]),
             ("subscriptions/x", subscription(["filters": [["exact": [:]]]]), ["filters[0]"]),
-            ("subscriptions/x", subscription(["filters": [["all": [["any": [["prefix": 3]]]]]]]), ["filters[0].all[0]"]),
+            (
+                "subscriptions/x", subscription(["filters": [["all": [["any": [["prefix": 3]]]]]]]),
+                ["filters[0].all[0]"]
+            ),
             ("subscriptions/x", subscription(["filters": [["sql": "size >"]]]), ["filters[0].sql", "column"]),
             ("subscriptions/x", subscription(["filters": [["sql": "a = 'b"]]]), ["filters[0].sql", "column"]),
             ("subscriptions/x", subscription(["chanel": "in"]), ["chanel", "did you mean \\\"channel\\\""]),
             ("subscriptions/x", ["sink": "channel:in"], ["channel", "required"]),
             ("subscriptions/x", subscription(["sink": "funktion:x"]), ["sink", "funktion:x"]),
             ("subscriptions/x", subscription(["delivery": ["retry": ["attempts": 0]]]), ["delivery.retry.attempts"]),
-            ("subscriptions/x", subscription(["delivery": ["retry": ["backoff": "5 parsecs"]]]), ["delivery.retry.backoff"]),
+            (
+                "subscriptions/x", subscription(["delivery": ["retry": ["backoff": "5 parsecs"]]]),
+                ["delivery.retry.backoff"]
+            ),
             ("subscriptions/x", subscription(["delivery": ["timeout": "-1s"]]), ["delivery.timeout"]),
             ("subscriptions/x", subscription(["delivery": ["batch": ["size": 100_000]]]), ["delivery.batch.size"]),
             ("subscriptions/x", subscription(["delivery": ["order": "keys"]]), ["delivery.order", "key"]),
@@ -129,7 +137,10 @@ import Testing
             ("channels/x", ["partitions": "many"], ["partitions"]),
             ("channels/x", ["retention": "7 lightyears"], ["retention"]),
             ("channels/x", ["retension": "7d"], ["retension", "retention"]),
-            ("sources/x", ["kind": "dcache-biling", "directory": "/tmp", "channel": "in"], ["kind", "dcache-billing"]),
+            (
+                "sources/x", ["kind": "dcache-biling", "directory": "/tmp", "channel": "in"],
+                ["kind", "dcache-billing"]
+            ),
             ("sources/x", ["kind": "folder", "directory": "tmp", "channel": "in"], ["directory", "absolute"]),
             ("sources/x", ["kind": "folder", "directory": "/tmp/../etc", "channel": "in"], ["directory", ".."]),
             ("functions/x", function(["memory": "lots"]), ["memory"]),
@@ -168,7 +179,8 @@ import Testing
             ("channels/in/events?lmit=3", ["lmit", "limit"]), ("channels/in/events?limit=0", ["limit"]),
             ("channels/in/events?limit=many", ["limit"]), ("channels/in/events?from=noon", ["from"]),
             ("channels/in/events?cursor=zzz", ["cursor"]), ("channels/in/events?sql=size%20%3E", ["sql", "column"]),
-            ("channels/in/events?filters=%7B", ["filters"]), ("channels/in/events?filters=%5B%7B%22exat%22:1%7D%5D", ["exact"]),
+            ("channels/in/events?filters=%7B", ["filters"]),
+            ("channels/in/events?filters=%5B%7B%22exat%22:1%7D%5D", ["exact"]),
             ("channels/in/tail?sql=%28", ["sql"]), ("channels/in/events?partition=-1", ["partition"]),
             ("activations?status=good", ["status", "success"]), ("activations?since=never", ["since"]),
             ("activations?cursor=nonsense", ["cursor"]), ("channels?cursor=%FF", []),
@@ -188,7 +200,8 @@ import Testing
             #expect(asked.json["problem"]?["detail"]?.string?.contains("256KiB") == true, "\(asked.text)")
             #expect(try await client.call("GET", "/v1/channels/in").status == 200)
         }
-        let document = try await client.put("/v1/channels/x", ["description": .string(String(repeating: "x", count: 2 << 20))])
+        let document = try await client.put(
+            "/v1/channels/x", ["description": .string(String(repeating: "x", count: 2 << 20))])
         expectProblem(document, 413, "too-large", "a document")
         let path = try await client.call("GET", "/v1/channels/\(String(repeating: "x", count: 10_000))")
         #expect((400..<500).contains(path.status), "\(path.text)")

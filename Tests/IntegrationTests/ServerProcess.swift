@@ -22,7 +22,9 @@ final class ServerProcess: Sendable {
     /// The `weir` program beside the test bundle.
     static var program: String {
         let bundle = URL(fileURLWithPath: ProcessInfo.processInfo.arguments[0]).deletingLastPathComponent()
-        for folder in [bundle, URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath().deletingLastPathComponent()]
+        for folder in [
+            bundle, URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath().deletingLastPathComponent(),
+        ]
             + [Bundle.main.bundleURL, URL(fileURLWithPath: FileManager.default.currentDirectoryPath + "/.build/debug")]
         {
             let candidate = folder.appendingPathComponent("weir").path
@@ -77,7 +79,9 @@ final class ServerProcess: Sendable {
     func stop() -> Int32 { end(SIGTERM) }
 
     /// What it has logged.
-    var log: String { String(decoding: FileManager.default.contents(atPath: data + "/server.log") ?? Data(), as: UTF8.self) }
+    var log: String {
+        String(decoding: FileManager.default.contents(atPath: data + "/server.log") ?? Data(), as: UTF8.self)
+    }
 
     @discardableResult
     private func end(_ signal: Int32) -> Int32 {
@@ -164,4 +168,17 @@ func eventually(
         try await Task.sleep(for: .milliseconds(25))
     }
     return false
+}
+
+extension ServerProcess {
+    /// Asks the server to end and waits without holding a thread; the exit status, `nil` when it did not end in time.
+    func stopped(within limit: Duration) async throws -> Int32? {
+        kill(pid, SIGTERM)
+        let hasEnded = try await eventually(within: limit) {
+            var info = siginfo_t()
+            // Looked at and left, so that whoever waits for it still finds it.
+            return waitid(P_PID, id_t(pid), &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_signo == SIGCHLD
+        }
+        return hasEnded ? stop() : nil
+    }
 }

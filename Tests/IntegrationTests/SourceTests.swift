@@ -63,7 +63,8 @@ import Testing
         }
         try write(700, header: true)
         try await server.client.make(
-            "sources/billing", ["kind": "dcache-billing", "directory": .string(folder.file("billing")), "channel": "storage"])
+            "sources/billing",
+            ["kind": "dcache-billing", "directory": .string(folder.file("billing")), "channel": "storage"])
         var sums = generator.bytesByPool
         // The next day's file grows while the server runs, is stopped, and is killed.
         generator = BillingGenerator(seed: 12, start: now - day)
@@ -126,7 +127,8 @@ import Testing
         let server = try await ServerProcess(data: data)
         try await server.client.make("channels/storage", [:])
         try await server.client.make(
-            "sources/billing", ["kind": "dcache-billing", "directory": .string(folder.file("billing")), "channel": "storage"])
+            "sources/billing",
+            ["kind": "dcache-billing", "directory": .string(folder.file("billing")), "channel": "storage"])
         try await server.client.make(
             "sources/absent", ["kind": "folder", "directory": .string(folder.file("absent")), "channel": "storage"])
         try await server.client.make(
@@ -236,7 +238,9 @@ import Testing
         let client = server.client
         try await client.make("channels/lines", [:])
         try await client.make("sources/input", ["kind": "stdin", "format": "cloudevents", "channel": "lines"])
-        func write(_ text: String) { _ = Array(text.utf8).withUnsafeBytes { Foundation.write(writing, $0.baseAddress, $0.count) } }
+        func write(_ text: String) {
+            _ = Array(text.utf8).withUnsafeBytes { Foundation.write(writing, $0.baseAddress, $0.count) }
+        }
         write(TestClient.event("1").text + "\n" + TestClient.event("2").text + "\nno event\n")
         write(TestClient.event("3").text)
         close(writing)

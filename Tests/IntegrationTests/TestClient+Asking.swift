@@ -38,7 +38,8 @@ extension TestClient {
     }
 
     /// Publishes events in one batch, which must be accepted.
-    func publish(_ channel: String, _ events: [JSONValue], at location: SourceLocation = #_sourceLocation) async throws {
+    func publish(_ channel: String, _ events: [JSONValue], at location: SourceLocation = #_sourceLocation) async throws
+    {
         let answer = try await call(
             "POST", "/v1/channels/\(channel)/events", type: "application/cloudevents-batch+json",
             body: JSONValue.array(events).encoded())
@@ -63,7 +64,9 @@ extension TestClient {
         try await events(channel).compactMap { $0["id"]?.string }.sorted()
     }
 
-    func status(_ path: String) async throws -> JSONValue { try await call("GET", "/v1/\(path)").json["status"] ?? .null }
+    func status(_ path: String) async throws -> JSONValue {
+        try await call("GET", "/v1/\(path)").json["status"] ?? .null
+    }
 
     /// Whether a subscription has settled everything that its channel holds.
     func isSettled(_ subscription: String) async throws -> Bool {

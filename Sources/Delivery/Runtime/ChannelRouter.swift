@@ -16,12 +16,16 @@ final class ChannelRouter: Sendable {
         var positions: [UInt64]
         /// What lies in the mailboxes, by partition.
         var offered: [UInt64]
+        /// Another router has taken its place.
+        var isRetired = false
     }
 
     /// Idle subscriptions are told to note their progress after so many records.
     private static let pokeInterval: UInt64 = 65_536
 
     let channel: any Channel
+    /// How many partitions it reads; a channel that has got more needs another router.
+    let partitionCount: Int
     private let state: Mutex<State>
     private let clock: DeliveryClock
     private let log: Logger
@@ -30,7 +34,8 @@ final class ChannelRouter: Sendable {
         self.channel = channel
         self.clock = clock
         self.log = log
-        let ends = (0..<channel.partitionCount).map { channel.bounds(ofPartition: $0).next }
+        partitionCount = channel.partitionCount
+        let ends = (0..<partitionCount).map { channel.bounds(ofPartition: $0).next }
         state = Mutex(State(positions: ends, offered: ends))
     }
 
@@ -65,6 +70,9 @@ final class ChannelRouter: Sendable {
     /// Everything below this that matches lies in the mailboxes of those who joined.
     func offered(_ partition: Int) -> UInt64 { state.withLock { $0.offered[partition] } }
 
+    /// Lets the readers end when they next wake up; nobody is fed by them any more.
+    func retire() { state.withLock { $0.isRetired = true } }
+
     /// Reads one partition until the task is cancelled.
     func run(partition: Int) async {
         var position = state.withLock { $0.positions[partition] }
@@ -74,7 +82,7 @@ final class ChannelRouter: Sendable {
         var poked = position
         while !Task.isCancelled {
             await channel.waitForRecords(partition: partition, from: position)
-            if Task.isCancelled { return }
+            if Task.isCancelled || state.withLock({ $0.isRetired }) { return }
             let batch: RecordBatch
             do throws(ChannelError) {
                 batch = try await channel.read(partition: partition, from: position, limit: ReadLimit())

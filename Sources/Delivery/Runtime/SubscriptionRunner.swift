@@ -80,10 +80,13 @@ actor SubscriptionRunner {
         }
         let channel = parts.router.channel
         var fresh: [StateEntry] = []
+        let isKnown = !progress.isEmpty
         for partition in 0..<channel.partitionCount where progress[partition] == nil {
             let bounds = channel.bounds(ofPartition: partition)
             let start: UInt64 =
                 switch parts.spec.policy.start {
+                // A partition that came after the subscription is new to it from its first event on.
+                case _ where isKnown: bounds.first
                 case .latest: bounds.next
                 case .earliest: bounds.first
                 case .time(let time): try await channel.offset(partition: partition, atOrAfter: time)

@@ -30,6 +30,7 @@ package final class Subscriptions: Service {
     private let client: HTTPClient
     private let clock: DeliveryClock
     private let drain: Int64
+    private let onDrained: @Sendable () async -> Void
     private let log: Logger
     private let work: AsyncStream<Work>
     private let workQueue: AsyncStream<Work>.Continuation
@@ -37,9 +38,12 @@ package final class Subscriptions: Service {
     /// - Parameters:
     ///   - client: made with ``HTTPSink/clientConfiguration``; shut down by its owner after this service has ended.
     ///   - drain: how many milliseconds the end waits for attempts under way.
+    ///   - onDrained: ends the calls behind attempts that were still under way then, for ``run()`` returns only when all
+    ///     have ended. What such a call answers is no longer heard: its event is delivered again after a restart.
     package init(
         channels: @escaping ChannelLookup, store: any StateStore, invoker: any Invoker, client: HTTPClient,
-        clock: DeliveryClock = .system, drain: Int64 = 10_000, log: Logger
+        clock: DeliveryClock = .system, drain: Int64 = 10_000,
+        onDrained: @escaping @Sendable () async -> Void = {}, log: Logger
     ) {
         self.channels = channels
         self.store = store
@@ -47,6 +51,7 @@ package final class Subscriptions: Service {
         self.client = client
         self.clock = clock
         self.drain = drain
+        self.onDrained = onDrained
         self.log = log
         (work, workQueue) = AsyncStream.makeStream(of: Work.self)
     }
@@ -62,6 +67,7 @@ package final class Subscriptions: Service {
                     }
                 }
                 await stopAll()
+                await onDrained()
                 group.cancelAll()
             }
         } onGracefulShutdown: {
@@ -123,6 +129,12 @@ package final class Subscriptions: Service {
         }
     }
 
+    /// Takes a subscription out of work and keeps where it is, until it is added again: before its channel changes.
+    package func suspend(_ key: SubscriptionKey) async {
+        let runner = state.withLock { $0.runners.removeValue(forKey: key) }
+        await runner?.stop(within: drain)
+    }
+
     package func pause(_ key: SubscriptionKey) async { await runner(key)?.pause() }
     package func resume(_ key: SubscriptionKey) async { await runner(key)?.resume() }
     package func status(_ key: SubscriptionKey) async -> SubscriptionStatus? { await runner(key)?.status() }
@@ -132,13 +144,18 @@ package final class Subscriptions: Service {
     private func router(_ namespace: String, _ channel: any Channel) -> ChannelRouter {
         let key = SubscriptionKey(namespace: namespace, name: channel.name)
         let (router, isNew) = state.withLock { state -> (ChannelRouter, Bool) in
-            if let known = state.routers[key] { return (known, false) }
+            if let known = state.routers[key] {
+                // A channel that was deleted and made again has the same name and is another one.
+                let isSame = known.channel as AnyObject === channel as AnyObject
+                if isSame, known.partitionCount == channel.partitionCount { return (known, false) }
+                known.retire()
+            }
             let router = ChannelRouter(channel: channel, clock: clock, log: log)
             state.routers[key] = router
             return (router, true)
         }
         if isNew {
-            for partition in 0..<channel.partitionCount { workQueue.yield(.reader(router, partition: partition)) }
+            for partition in 0..<router.partitionCount { workQueue.yield(.reader(router, partition: partition)) }
         }
         return router
     }

@@ -76,7 +76,8 @@ struct Parts: Sendable {
         guard kind == .channels, let current, let before = current.document["partitions"]?.integer,
             let after = document["partitions"]?.integer, after < before
         else { return }
-        let message = "channel \"\(name)\" has \(before) partitions and cannot go down to \(after): order and offsets "
+        let message =
+            "channel \"\(name)\" has \(before) partitions and cannot go down to \(after): order and offsets "
             + "of what it holds would be lost; make a new channel"
         throw Problem(.conflict, "conflict", message, errors: [.init(.path("partitions"), message)])
     }
@@ -86,7 +87,8 @@ struct Parts: Sendable {
         guard kind == .channels else { return }
         for user in registry.all(.subscription) + registry.all(.source)
         where user.namespace == namespace && user.document["channel"]?.string == name {
-            throw .conflict("channel \"\(name)\" is in use by \(user.kind.rawValue) \"\(user.name)\": delete that first")
+            throw .conflict(
+                "channel \"\(name)\" is in use by \(user.kind.rawValue) \"\(user.name)\": delete that first")
         }
     }
 }

@@ -68,7 +68,16 @@ actor Reconciler {
             return
         }
         var reader = try DocumentReader(resource.document)
-        try await channels.ensure(namespace: key.namespace, name: key.name, ChannelSpec(&reader))
+        let spec = try ChannelSpec(&reader)
+        if let open = channels.channel(namespace: key.namespace, name: key.name), open.partitionCount != spec.partitions
+        {
+            // What reads the channel counts on its partitions, and begins again below with the new ones.
+            for reader in registry.all(.subscription)
+            where reader.namespace == key.namespace && reader.document["channel"]?.string == key.name {
+                await subscriptions.suspend(SubscriptionKey(namespace: reader.namespace, name: reader.name))
+            }
+        }
+        try await channels.ensure(namespace: key.namespace, name: key.name, spec)
         // Subscriptions that were applied before their channel begin now.
         for waiting in registry.all(.subscription)
         where waiting.namespace == key.namespace && waiting.document["channel"]?.string == key.name {

@@ -87,7 +87,7 @@ public struct Server: Sendable {
         let channels = ChannelDirectory(log)
         let subscriptions = Subscriptions(
             channels: { channels.channel(namespace: $0, name: $1) }, store: state, invoker: invoker, client: client,
-            drain: configuration.stopDeadline, log: logger)
+            drain: configuration.stopDeadline, onDrained: { await pool.stop() }, log: logger)
         let sources = SourceSupervisor(
             logger: logger, channels: { try await channels.ends(of: $0, $1, writer) },
             make: { [factory = SourceFactory(store: state, lineOptions: Server.lineOptions)] in
@@ -140,8 +140,10 @@ public struct Server: Sendable {
         // Before anybody is served, everything that was declared stands.
         await parts.reconciler.reconcileAll()
         let maintenance = Maintenance(parts: parts, log: logger)
+        // They end in the reverse order: subscriptions first, and with them all calls of functions, also those that
+        // requests wait for, so that the listener can end.
         var group = ServiceGroupConfiguration(
-            services: [parts.subscriptions, parts.sources, maintenance, application],
+            services: [application, maintenance, parts.sources, parts.subscriptions],
             gracefulShutdownSignals: [.sigterm, .sigint], logger: logger)
         group.maximumGracefulShutdownDuration = .milliseconds(configuration.stopDeadline + 5_000)
         try await ServiceGroup(configuration: group).run()

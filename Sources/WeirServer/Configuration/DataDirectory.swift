@@ -37,7 +37,9 @@ struct DataDirectory: Sendable {
 
     /// Tells the command where this server is. Written whole and renamed, so that nobody reads half of it.
     func publish(url: String) throws(StartError) {
-        let document: JSONValue = ["url": .string(url), "pid": .integer(Int64(ProcessInfo.processInfo.processIdentifier))]
+        let document: JSONValue = [
+            "url": .string(url), "pid": .integer(Int64(ProcessInfo.processInfo.processIdentifier)),
+        ]
         let partial = address + ".partial"
         guard FileManager.default.createFile(atPath: partial, contents: Data(document.prettyText().utf8)),
             rename(partial, address) == 0

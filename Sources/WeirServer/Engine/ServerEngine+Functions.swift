@@ -79,7 +79,9 @@ extension ServerEngine {
 
     func activations(_ query: ActivationQuery) async throws(Problem) -> Page<Activation> {
         if let cursor = query.page.cursor, UInt64(cursor) == nil {
-            throw Problem(.badRequest, "invalid-parameter", "the query parameter \"cursor\": \"\(cursor)\" is none that a list gave")
+            throw Problem(
+                .badRequest, "invalid-parameter",
+                "the query parameter \"cursor\": \"\(cursor)\" is none that a list gave")
         }
         let filter = ActivationFilter(
             namespace: query.namespace, function: query.function, status: query.status,

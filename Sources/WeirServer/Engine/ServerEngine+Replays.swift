@@ -49,13 +49,16 @@ extension ServerEngine {
     }
 
     /// How many events would match, some of them, and what they would cost by the function's recent runs.
-    private func plan(_ replay: Replay, _ spec: SubscriptionSpec, _ namespace: String) async throws(Problem) -> JSONObject {
+    private func plan(_ replay: Replay, _ spec: SubscriptionSpec, _ namespace: String) async throws(Problem)
+        -> JSONObject
+    {
         var mean: Double?
         if case .function(let name) = spec.sink { mean = try await meanRun(name, namespace) }
         do {
             let estimate = try await replay.dryRun(samples: 5, meanRun: mean)
             var document: JSONObject = [
-                "dryRun": true, "scanned": .integer(Int64(estimate.scanned)), "matched": .integer(Int64(estimate.matches)),
+                "dryRun": true, "scanned": .integer(Int64(estimate.scanned)),
+                "matched": .integer(Int64(estimate.matches)),
                 "matchedBytes": .integer(Int64(estimate.bytes)),
             ]
             document["estimatedMilliseconds"] = estimate.nanoseconds.map { .number($0 / 1_000_000) }

@@ -79,7 +79,7 @@ extension ServerEngine {
             try await parts.writer.apply(.delete(key, expectedGeneration: current.generation))
             await parts.reconciler.reconcile(key)
             return true
-        } catch where error.code == .notFound {
+        } catch  where error.code == .notFound {
             return false
         } catch {
             throw Problem(error)

@@ -10,7 +10,8 @@ import WeirHTTP
 extension ServerEngine {
     func status() async -> JSONObject {
         let channels = parts.channels.all.map(\.channel)
-        let bounds = channels.flatMap { channel in (0..<channel.partitionCount).map { channel.bounds(ofPartition: $0) } }
+        let bounds = channels.flatMap { channel in (0..<channel.partitionCount).map { channel.bounds(ofPartition: $0) }
+        }
         let sources = await parts.sources.statuses()
         return [
             "version": .string(versionText),
@@ -80,7 +81,8 @@ extension ServerEngine {
                 "weir_subscription_delivered_total", .counter, "Events delivered.", labels,
                 Double(status.counts.delivered))
             text.add(
-                "weir_subscription_retried_total", .counter, "Attempts repeated.", labels, Double(status.counts.retried))
+                "weir_subscription_retried_total", .counter, "Attempts repeated.", labels, Double(status.counts.retried)
+            )
             text.add(
                 "weir_subscription_dead_lettered_total", .counter, "Events given up.", labels,
                 Double(status.counts.deadLettered))
