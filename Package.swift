@@ -102,7 +102,8 @@ let package = Package(
             [
                 "CloudEvents", "Manifest", "Persistence", "Identity", "Channels", "StorageEvents", "EventSources",
                 "Functions",
-                "Sandboxes", "Invocation", "Delivery", "WeirHTTP", hummingbird, httpClient, httpTypes, nioCore, nioPosix,
+                "Sandboxes", "Invocation", "Delivery", "WeirHTTP", hummingbird, httpClient, httpTypes, nioCore,
+                nioPosix,
                 nioHTTP1, crypto, log, lifecycle, signals,
             ]),
         .executableTarget(

@@ -13,7 +13,8 @@ struct Bench: AsyncParsableCommand {
 
     @Argument(help: "Which parts; all of them when none is named.") var parts: [Part] = []
     @Option(name: [.customShort("o"), .customLong("output")], help: "table or json.") var output = "table"
-    @Option(help: ArgumentHelp("Where to write; on the disk to be measured.", valueName: "folder")) var directory: String?
+    @Option(help: ArgumentHelp("Where to write; on the disk to be measured.", valueName: "folder")) var directory:
+        String?
 
     func run() async throws {
         guard ["table", "json"].contains(output) else { throw ValidationError("-o takes table or json") }

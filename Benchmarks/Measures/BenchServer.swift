@@ -11,7 +11,8 @@ final class BenchServer: Sendable {
     private let key: String
 
     init(directory: String) async throws {
-        let program = (CommandLine.arguments.first.map { URL(fileURLWithPath: $0).deletingLastPathComponent().path } ?? ".")
+        let program =
+            (CommandLine.arguments.first.map { URL(fileURLWithPath: $0).deletingLastPathComponent().path } ?? ".")
         let words = ["\(program)/weir", "serve", "--data", directory, "--port", "0", "--log-level", "warning"]
         var pointers: [UnsafeMutablePointer<CChar>?] = words.map { strdup($0) } + [nil]
         defer { for pointer in pointers { free(pointer) } }
@@ -70,7 +71,8 @@ final class BenchServer: Sendable {
         var index = 0
         while index < all.count {
             for task in (try? FileManager.default.contentsOfDirectory(atPath: "/proc/\(all[index])/task")) ?? [] {
-                let children = FileManager.default.contents(atPath: "/proc/\(all[index])/task/\(task)/children") ?? Data()
+                let children =
+                    FileManager.default.contents(atPath: "/proc/\(all[index])/task/\(task)/children") ?? Data()
                 all += String(decoding: children, as: UTF8.self).split(separator: " ").compactMap { pid_t($0) }
             }
             index += 1

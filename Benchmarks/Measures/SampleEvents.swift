@@ -13,8 +13,10 @@ enum SampleEvents {
             extensions: [
                 .init(name: "storagesystem", value: .string("dcache")), .init(name: "protocol", value: .string("http")),
                 .init(name: "outcome", value: .string("ok")), .init(name: "filesize", value: .string("17179869184")),
-                .init(name: "pool", value: .string("pool-\(number % 20)")), .init(name: "owner", value: .string("xdaq")),
-                .init(name: "partitionkey", value: .string("/pnfs/example.org/exfel/raw/SPB/202601/p00\(4000 + folder)")),
+                .init(name: "pool", value: .string("pool-\(number % 20)")),
+                .init(name: "owner", value: .string("xdaq")),
+                .init(
+                    name: "partitionkey", value: .string("/pnfs/example.org/exfel/raw/SPB/202601/p00\(4000 + folder)")),
             ])
         let bare = EventRecord(event).bytes.count
         let filler = String(repeating: "x", count: max(0, size - bare - 40))

@@ -71,7 +71,8 @@ final class Report {
     func add(_ row: Row) {
         rows.append(row)
         guard !asJSON else { return }
-        var line = "  " + Report.padded(row.name, 46) + Report.padded(left: Report.short(row.value), 10) + " "
+        var line =
+            "  " + Report.padded(row.name, 46) + Report.padded(left: Report.short(row.value), 10) + " "
             + Report.padded(row.unit, 12)
         if let floor = row.floor {
             line += Report.padded(left: Report.short(floor), 10) + " " + Report.padded(row.floorName ?? "floor", 34)

@@ -29,10 +29,13 @@ enum DecodeRows {
                 bytes.withUnsafeBytes { buffer in
                     var start = 0
                     var number = 1
-                    while start < buffer.count, let end = memchr(buffer.baseAddress! + start, 0x0A, buffer.count - start) {
+                    while start < buffer.count,
+                        let end = memchr(buffer.baseAddress! + start, 0x0A, buffer.count - start)
+                    {
                         let length = UnsafeRawPointer(end) - (buffer.baseAddress! + start)
                         decoder.decode(
-                            line: UnsafeRawBufferPointer(rebasing: buffer[start..<(start + length)]), lineNumber: number,
+                            line: UnsafeRawBufferPointer(rebasing: buffer[start..<(start + length)]),
+                            lineNumber: number,
                             into: &batch)
                         start += length + 1
                         number += 1

@@ -14,8 +14,11 @@ enum FunctionRows {
         let code = Data(handler.utf8).base64EncodedString()
         _ = try await server.call(
             "PUT", "/v1/functions/noop",
-            body: JSONValue.object(["runtime": "python", "code": ["filename": "noop.py", "base64": .string(code)]]).encoded())
-        let payload = Array(#"{"specversion":"1.0","id":"1","source":"bench:pipe","type":"bench","subject":"/a/b/c","data":{"n":1}}"#.utf8)
+            body: JSONValue.object(["runtime": "python", "code": ["filename": "noop.py", "base64": .string(code)]])
+                .encoded())
+        let payload = Array(
+            #"{"specversion":"1.0","id":"1","source":"bench:pipe","type":"bench","subject":"/a/b/c","data":{"n":1}}"#
+                .utf8)
         let floor = [1, 2, 3].map { _ in PipeWorker.cpuPerCall(payload: payload, calls: 30_000) }.min() ?? 0
         try await throughput(report, server, floor: floor)
         try await latency(report, server)
@@ -102,7 +105,9 @@ enum FunctionRows {
         while true {
             let status = try await server.call("GET", "/v1/subscriptions/\(name)")["status"]
             if (status?["delivered"]?.integer ?? 0) >= Int64(count) { return }
-            guard ContinuousClock.now < deadline else { throw BenchError("\(name) did not settle: \(status?.text ?? "")") }
+            guard ContinuousClock.now < deadline else {
+                throw BenchError("\(name) did not settle: \(status?.text ?? "")")
+            }
             // Another process: there is nothing to await.
             try await Task.sleep(for: .milliseconds(count > 10_000 ? 50 : 1))
         }

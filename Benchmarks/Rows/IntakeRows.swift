@@ -35,7 +35,8 @@ enum IntakeRows {
     }
 
     private static func load(
-        _ server: BenchServer, requests: Int, connections: Int, _ request: @escaping @Sendable (Int) async throws -> Void
+        _ server: BenchServer, requests: Int, connections: Int,
+        _ request: @escaping @Sendable (Int) async throws -> Void
     ) async throws -> (cpu: Double, rate: Double) {
         let (wall, cpu) = (Measure.clock(CLOCK_MONOTONIC), server.ownCPU)
         try await withThrowingTaskGroup(of: Void.self) { group in

@@ -45,7 +45,8 @@ enum RoutingRows {
         return EventRecord(
             CloudEvent(
                 id: "\(number)", source: "dcache://pool@bench", type: "dev.weir.file.written",
-                subject: number % 2 == 0 ? "\(folder)/s\(target)/frames/image-\(number).cbf" : "\(folder)/RAW-\(target).h5",
+                subject: number % 2 == 0
+                    ? "\(folder)/s\(target)/frames/image-\(number).cbf" : "\(folder)/RAW-\(target).h5",
                 extensions: [
                     .init(name: "owner", value: .string("user\(target)")),
                     .init(name: "pool", value: .string("pool-\(target)")),

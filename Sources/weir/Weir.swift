@@ -15,7 +15,8 @@ struct Weir: AsyncParsableCommand {
         groupedSubcommands: [
             CommandGroup(name: "Server", subcommands: [Serve.self, Status.self, VersionCommand.self]),
             CommandGroup(
-                name: "Resources", subcommands: [Apply.self, Get.self, Describe.self, Delete.self, Pause.self, Resume.self]),
+                name: "Resources",
+                subcommands: [Apply.self, Get.self, Describe.self, Delete.self, Pause.self, Resume.self]),
             CommandGroup(name: "Events", subcommands: [Publish.self, Tail.self, Replay.self, Decode.self]),
             CommandGroup(name: "Functions", subcommands: [Invoke.self, Activations.self, Logs.self]),
             CommandGroup(name: "Tools", subcommands: [Completions.self, Generate.self]),

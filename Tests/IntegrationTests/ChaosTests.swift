@@ -46,7 +46,8 @@ struct ChaosTests {
                 let shouldKill = acknowledged >= killAt && kills < 4
                 let victim = server
                 let delay = Duration.microseconds(Int(random.next() % 20_000))
-                let killer = shouldKill
+                let killer =
+                    shouldKill
                     ? Task.detached {
                         // The moment within the request is what chaos is about; the seed decides it.
                         try? await Task.sleep(for: delay)
@@ -61,7 +62,8 @@ struct ChaosTests {
                     server = try await ServerProcess(data: folder.file("data"))
                 }
                 if answer?.status == 200 { break }
-                #expect(answer == nil || killer != nil, "unexpected answer \(answer?.status ?? 0): \(answer?.text ?? "")")
+                #expect(
+                    answer == nil || killer != nil, "unexpected answer \(answer?.status ?? 0): \(answer?.text ?? "")")
                 if answer != nil, killer == nil { return }
             }
             acknowledged += 100
@@ -134,7 +136,8 @@ struct ChaosTests {
             seen[key] = max(highest, n)
         }
         for (key, count) in next.enumerated() {
-            #expect(seen["k\(key)"] == count - 1, "key \(key): delivered up to \(seen["k\(key)"] ?? -1) of \(count - 1)")
+            #expect(
+                seen["k\(key)"] == count - 1, "key \(key): delivered up to \(seen["k\(key)"] ?? -1) of \(count - 1)")
         }
     }
 
@@ -145,7 +148,8 @@ struct ChaosTests {
             var from = 0
             while true {
                 let page = try await client.call(
-                    "GET", "/v1/channels/out/events?partition=\(partition)&from=\(from)&limit=1000").json
+                    "GET", "/v1/channels/out/events?partition=\(partition)&from=\(from)&limit=1000"
+                ).json
                 let items = page["items"]?.array ?? []
                 guard !items.isEmpty else { break }
                 for item in items {

@@ -53,7 +53,13 @@ import TestSupport
         database.pool.add(transactionObserver: commits, extent: .databaseLifetime)
         // The writer is held until all have asked, so that the test does not depend on how they are scheduled.
         let gate = DispatchSemaphore(value: 0)
-        async let first: Void = database.write { _ in gate.wait() }
+        let isHeld = Atomic(false)
+        async let first: Void = database.write { _ in
+            isHeld.store(true, ordering: .releasing)
+            gate.wait()
+        }
+        // Whoever asked before would be written before, and never be among those that wait.
+        await waitUntil { isHeld.load(ordering: .acquiring) }
         await withTaskGroup(of: Void.self) { group in
             for number in 0..<500 {
                 group.addTask {

@@ -9,6 +9,9 @@ public struct SubscriptionSpec: Sendable, Hashable {
     package var policy: DeliveryPolicy
     package var paused: Bool
 
+    /// How long an attempt at a function may take when nothing is said: beyond what any function may run (24 h).
+    static let functionTimeout: Int64 = 90_000_000
+
     /// Reads a subscription of a manifest or a request.
     ///
     /// - Throws: ``DocumentError`` with the place and what would be right.
@@ -29,6 +32,8 @@ public struct SubscriptionSpec: Sendable, Hashable {
         sink = try SinkSpec(sinkValue, path: reader.path(of: "sink"))
         policy = DeliveryPolicy()
         if let delivery = try reader.object("delivery") { policy = try DeliveryPolicy(delivery) }
+        // A function has a time limit of its own: giving an attempt up earlier would run it twice side by side.
+        if case .function = sink, value["delivery"]?["timeout"] == nil { policy.timeout = Self.functionTimeout }
         paused = try reader.bool("paused") ?? false
         try reader.finish()
     }
@@ -38,7 +43,8 @@ public struct SubscriptionSpec: Sendable, Hashable {
         var object: JSONObject = ["channel": .string(channel)]
         if !filters.isEmpty { object["filters"] = .array(filters.map(\.json)) }
         object["sink"] = sink.document
-        let delivery = policy.document
+        var delivery = policy.document
+        if case .function = sink, policy.timeout == Self.functionTimeout { delivery["timeout"] = nil }
         if !delivery.isEmpty { object["delivery"] = .object(delivery) }
         if paused { object["paused"] = true }
         return .object(object)

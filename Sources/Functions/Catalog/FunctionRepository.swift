@@ -91,7 +91,8 @@ package final class FunctionRepository: FunctionCatalog {
     }
 
     /// What a put would make, without making it: the document and the digest of the version.
-    package func preview(_ upload: FunctionUpload) async throws(FunctionError) -> (document: JSONValue, digest: String) {
+    package func preview(_ upload: FunctionUpload) async throws(FunctionError) -> (document: JSONValue, digest: String)
+    {
         let spec: FunctionSpec
         do throws(DocumentError) {
             spec = try FunctionSpec(upload.spec, filename: upload.filename.isEmpty ? nil : upload.filename)

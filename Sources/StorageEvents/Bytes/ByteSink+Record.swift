@@ -89,7 +89,8 @@ extension ByteSink {
             // The last word may hold bytes that were seen before.
             index = min(index, value.count &- 8)
             let x = value.word(index)
-            plain &= ByteLanes.inRange(x | ByteLanes.all(0x20), 0x61, 0x7A)
+            plain &=
+                ByteLanes.inRange(x | ByteLanes.all(0x20), 0x61, 0x7A)
                 | ByteLanes.inRange(x, 0x30, 0x3A) | ByteLanes.inRange(x, 0x2D, 0x2E)
             index &+= 8
         }

@@ -20,7 +20,8 @@ struct APIClient: Sendable {
         let http = HTTPClient(configuration: configuration)
         let outcome: Swift.Result<Result, any Error>
         do {
-            outcome = .success(try await body(APIClient(location: location, namespace: options.namespace, client: http)))
+            outcome = .success(
+                try await body(APIClient(location: location, namespace: options.namespace, client: http)))
         } catch {
             outcome = .failure(error)
         }
@@ -79,7 +80,8 @@ struct APIClient: Sendable {
         var items: [JSONValue] = []
         var cursor: String?
         repeat {
-            let page = try await get(path, query + [("limit", String(min(1000, limit - items.count))), ("cursor", cursor)])
+            let page = try await get(
+                path, query + [("limit", String(min(1000, limit - items.count))), ("cursor", cursor)])
             items += page["items"]?.array ?? []
             cursor = page["next"]?.string
         } while cursor != nil && items.count < limit
@@ -88,7 +90,8 @@ struct APIClient: Sendable {
 
     /// Opens a stream of server-sent events and calls `body` with each event's name and data until the stream ends.
     func events(
-        _ path: String, _ query: [(String, String?)], _ body: (_ event: String, _ id: String?, _ data: [UInt8]) throws -> Bool
+        _ path: String, _ query: [(String, String?)],
+        _ body: (_ event: String, _ id: String?, _ data: [UInt8]) throws -> Bool
     ) async throws {
         let request = request("GET", path, query, headers: [("Accept", "text/event-stream")])
         let response = try await execute(request, timeout: .hours(24 * 365))
@@ -96,12 +99,15 @@ struct APIClient: Sendable {
             let bytes = try await response.body.collect(upTo: 1 << 20)
             throw APIClient.failure(
                 Answer(
-                    status: Int(response.status.code), body: Array(bytes.readableBytesView), contentType: nil, etag: nil),
+                    status: Int(response.status.code), body: Array(bytes.readableBytesView), contentType: nil, etag: nil
+                ),
                 request.url)
         }
         var parser = EventStreamParser()
         for try await chunk in response.body {
-            for event in parser.feed(chunk.readableBytesView) where try !body(event.name, event.id, event.data) { return }
+            for event in parser.feed(chunk.readableBytesView) where try !body(event.name, event.id, event.data) {
+                return
+            }
         }
     }
 
@@ -163,13 +169,15 @@ struct APIClient: Sendable {
             case 400, 413, 415, 422: .invalid
             default: .failure
             }
-        guard let problem = try? JSONValue(parsing: answer.body), problem["title"] != nil || problem["detail"] != nil else {
+        guard let problem = try? JSONValue(parsing: answer.body), problem["title"] != nil || problem["detail"] != nil
+        else {
             return CommandFailure(status, "the server answered \(answer.status) for \(url)")
         }
         let message = problem["detail"]?.string ?? problem["title"]?.string ?? "the server answered \(answer.status)"
         let details = (problem["errors"]?.array ?? []).compactMap { error -> String? in
             guard let text = error["message"]?.string else { return nil }
-            let place = error["path"]?.string ?? error["attribute"]?.string ?? error["index"]?.integer.map { "event \($0)" }
+            let place =
+                error["path"]?.string ?? error["attribute"]?.string ?? error["index"]?.integer.map { "event \($0)" }
             return place.map { $0.isEmpty ? text : "\($0): \(text)" } ?? text
         }
         return CommandFailure(status, message, details: details.filter { $0 != message })

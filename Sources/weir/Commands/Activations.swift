@@ -8,7 +8,8 @@ struct Activations: AsyncParsableCommand {
     @Argument(help: "One activation by its id.") var id: String?
     @Option(help: "Only of this function.") var function: String?
     @Option(help: "Only of this subscription.") var subscription: String?
-    @Option(help: "Only with this status: success, \"application error\", \"developer error\", timeout.") var status: String?
+    @Option(help: "Only with this status: success, \"application error\", \"developer error\", timeout.") var status:
+        String?
     @Option(help: ArgumentHelp("Only since this time (RFC 3339).", valueName: "time")) var since: String?
     @Option(help: ArgumentHelp("Only until this time (RFC 3339).", valueName: "time")) var until: String?
     @Option(name: [.customShort("l"), .long], help: "At most so many.") var limit = 30
@@ -36,7 +37,8 @@ struct Activations: AsyncParsableCommand {
                 terminal.line(JSONValue.array(items).prettyText())
                 return
             }
-            var table = Table(["STARTED", "ACTIVATION", "FUNCTION", "STATUS", "DURATION", "START", "CAUSE"], numeric: [4])
+            var table = Table(
+                ["STARTED", "ACTIVATION", "FUNCTION", "STATUS", "DURATION", "START", "CAUSE"], numeric: [4])
             for item in items { table.add(ActivationText.row(item)) }
             terminal.write(table.text(terminal))
         }
@@ -61,8 +63,9 @@ enum ActivationText {
         let duration = Words.duration(milliseconds: activation["duration"]?.double ?? 0)
         terminal.line(
             "\(activation["function"]?.string ?? "")  \(terminal.state(status))  \(duration)  "
-                + terminal.paint("activation \(activation["id"]?.string ?? "") · isolation level "
-                    + "\(activation["isolation"]?.integer ?? 0)", .dim))
+                + terminal.paint(
+                    "activation \(activation["id"]?.string ?? "") · isolation level "
+                        + "\(activation["isolation"]?.integer ?? 0)", .dim))
         if let result = activation["result"], result != .null { terminal.line(result.prettyText()) }
         for line in activation["logs"]?.array ?? [] {
             LogText.write(line, terminal)

@@ -13,7 +13,8 @@ struct Apply: AsyncParsableCommand {
             removes it. --dry-run shows what would change and changes nothing.
             """)
     @Option(
-        name: [.customShort("f"), .long], help: ArgumentHelp("The manifest; - reads standard input.", valueName: "file"),
+        name: [.customShort("f"), .long],
+        help: ArgumentHelp("The manifest; - reads standard input.", valueName: "file"),
         completion: .file(extensions: ["yaml", "yml", "json"]))
     var file = "weir.yaml"
     @Flag(name: .long, help: "Only show what would change.") var dryRun = false

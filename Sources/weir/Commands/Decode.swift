@@ -27,7 +27,9 @@ struct InputFormat: ExpressibleByArgument {
 /// How input is to be read.
 struct InputOptions: ParsableArguments {
     @Option(help: ArgumentHelp("The time zone of the billing host.", valueName: "zone")) var timezone = "UTC"
-    @Option(help: ArgumentHelp("What a subscription of an event stream watches, URL=PATH; may be given again.", valueName: "url=path"))
+    @Option(
+        help: ArgumentHelp(
+            "What a subscription of an event stream watches, URL=PATH; may be given again.", valueName: "url=path"))
     var watch: [String] = []
     @Option(help: ArgumentHelp("The host of the S3 store.", valueName: "host")) var endpoint: String?
 

@@ -18,7 +18,8 @@ struct GenerateBilling: AsyncParsableCommand {
             The file is DIRECTORY/YYYY/MM/billing-YYYY.MM.DD of the local time in --timezone. Each record is one \
             open, append, close, as dCache does it. The same seed gives the same records.
             """)
-    @Option(help: ArgumentHelp("The billing directory.", valueName: "folder"), completion: .directory) var directory: String
+    @Option(help: ArgumentHelp("The billing directory.", valueName: "folder"), completion: .directory) var directory:
+        String
     @Option(help: "How many records.") var records = 1000
     @Option(help: "Records a second; as fast as it goes when not given.") var rate: Double?
     @Option(help: "Which records.") var seed: UInt64 = 1
@@ -28,7 +29,9 @@ struct GenerateBilling: AsyncParsableCommand {
     var sums: String?
 
     func run() async throws {
-        guard let zone = TimeZone(identifier: timezone) else { throw ValidationError("\"\(timezone)\" is no time zone") }
+        guard let zone = TimeZone(identifier: timezone) else {
+            throw ValidationError("\"\(timezone)\" is no time zone")
+        }
         guard records > 0, rate.map({ $0 > 0 }) ?? true else { throw ValidationError("records and rate are above 0") }
         let now = Date()
         let local = Int64(now.timeIntervalSince1970) + Int64(zone.secondsFromGMT(for: now))

@@ -9,11 +9,15 @@ struct Invoke: AsyncParsableCommand {
         abstract: "Run a function now.",
         discussion: "Ends with status 10 when the function ran and failed.")
     @Argument(help: "The function.") var function: String
-    @Option(name: [.customShort("p"), .long], help: ArgumentHelp("An argument, NAME=VALUE; JSON where it is JSON.", valueName: "name=value"))
+    @Option(
+        name: [.customShort("p"), .long],
+        help: ArgumentHelp("An argument, NAME=VALUE; JSON where it is JSON.", valueName: "name=value"))
     var param: [String] = []
     @Option(name: .long, help: ArgumentHelp("Arguments as a JSON object; - reads standard input.", valueName: "json"))
     var args: String?
-    @Option(name: .long, help: ArgumentHelp("A CloudEvent in JSON, from a file; - reads standard input.", valueName: "file"))
+    @Option(
+        name: .long, help: ArgumentHelp("A CloudEvent in JSON, from a file; - reads standard input.", valueName: "file")
+    )
     var event: String?
     @Flag(name: .long, help: "Do not wait for the end.") var noWait = false
     @OptionGroup var options: ServerOptions

@@ -19,7 +19,9 @@ struct Publish: AsyncParsableCommand {
     @Option(help: "Its source.") var source = "weir:command"
     @Option(help: "Its id; drawn when not given.") var id: String?
     @Option(help: ArgumentHelp("Its data: JSON, or else text.", valueName: "data")) var eventData: String?
-    @Option(name: [.customShort("a"), .long], help: ArgumentHelp("An extension attribute, NAME=VALUE.", valueName: "name=value"))
+    @Option(
+        name: [.customShort("a"), .long],
+        help: ArgumentHelp("An extension attribute, NAME=VALUE.", valueName: "name=value"))
     var attribute: [String] = []
     @OptionGroup var input: InputOptions
     @OptionGroup var options: ServerOptions

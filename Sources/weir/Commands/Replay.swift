@@ -14,7 +14,8 @@ struct Replay: AsyncParsableCommand {
     @Argument(help: "The subscription.") var subscription: String
     @Option(help: ArgumentHelp("From: earliest or a time (RFC 3339).", valueName: "start")) var from = "earliest"
     @Option(help: ArgumentHelp("To: latest or a time (RFC 3339).", valueName: "end")) var to = "latest"
-    @Option(help: ArgumentHelp("Deliver here instead: function:NAME, channel:NAME or a URL.", valueName: "sink")) var sink: String?
+    @Option(help: ArgumentHelp("Deliver here instead: function:NAME, channel:NAME or a URL.", valueName: "sink"))
+    var sink: String?
     @Flag(name: .long, help: "Only say what would happen.") var dryRun = false
     @Flag(name: .long, help: "Do not wait for the end.") var noWait = false
     @OptionGroup var options: ServerOptions

@@ -16,7 +16,9 @@ struct Serve: AsyncParsableCommand {
     @Option(help: ArgumentHelp("The address to listen on.", valueName: "address")) var host = "127.0.0.1"
     @Option(help: ArgumentHelp("The port; 0 takes a free one.", valueName: "port")) var port = 8642
     @Option(help: ArgumentHelp("The Python that runs Python functions.", valueName: "program")) var python = "python3"
-    @Option(help: ArgumentHelp("The launcher of workers.", discussion: "Default: beside this program.", valueName: "program"))
+    @Option(
+        help: ArgumentHelp(
+            "The launcher of workers.", discussion: "Default: beside this program.", valueName: "program"))
     var launcher: String?
     @Option(help: "How many function workers may live at the same time.") var workers = 32
     @Option(help: ArgumentHelp("How long an idle worker is kept.", valueName: "time")) var idleGrace = "60s"
@@ -28,7 +30,9 @@ struct Serve: AsyncParsableCommand {
         guard let level = Logger.Level(rawValue: logLevel) else {
             throw ValidationError("\"\(logLevel)\" is no log level")
         }
-        guard let grace = Quantity.milliseconds(idleGrace) else { throw ValidationError("\"\(idleGrace)\" is no length of time") }
+        guard let grace = Quantity.milliseconds(idleGrace) else {
+            throw ValidationError("\"\(idleGrace)\" is no length of time")
+        }
         guard let age = Quantity.milliseconds(keepActivations) else {
             throw ValidationError("\"\(keepActivations)\" is no length of time")
         }

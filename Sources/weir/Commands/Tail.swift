@@ -6,7 +6,8 @@ import Foundation
 struct EventSelection: ParsableArguments {
     @Option(help: ArgumentHelp("Only this type.", valueName: "type")) var type: String?
     @Option(help: ArgumentHelp("Only subjects (paths) that begin so.", valueName: "prefix")) var subject: String?
-    @Option(help: ArgumentHelp("Only events for which this CESQL expression is true.", valueName: "cesql")) var sql: String?
+    @Option(help: ArgumentHelp("Only events for which this CESQL expression is true.", valueName: "cesql")) var sql:
+        String?
 
     var query: [(String, String?)] { [("type", type), ("subject", subject), ("sql", sql)] }
 }
@@ -17,7 +18,8 @@ struct Tail: AsyncParsableCommand {
         abstract: "Show the events of a channel as they come.",
         discussion: "With -o json each line is one CloudEvent.")
     @Argument(help: "The channel.") var channel: String
-    @Option(help: ArgumentHelp("Where to begin: latest, earliest or a time (RFC 3339).", valueName: "start")) var from = "latest"
+    @Option(help: ArgumentHelp("Where to begin: latest, earliest or a time (RFC 3339).", valueName: "start")) var from =
+        "latest"
     @Option(name: [.customShort("l"), .long], help: "End after so many events.") var limit: Int?
     @OptionGroup var selection: EventSelection
     @OptionGroup var options: ServerOptions

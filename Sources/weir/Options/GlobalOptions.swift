@@ -22,7 +22,8 @@ struct ServerOptions: ParsableArguments {
     @Option(
         name: .long,
         help: ArgumentHelp(
-            "The file that holds the key.", discussion: "Default: WEIR_KEY_FILE, else the admin key of the data folder.",
+            "The file that holds the key.",
+            discussion: "Default: WEIR_KEY_FILE, else the admin key of the data folder.",
             valueName: "file"))
     var keyFile: String?
 
@@ -43,7 +44,9 @@ struct ServerOptions: ParsableArguments {
 enum DataFolder {
     /// `WEIR_DATA`, else `$XDG_STATE_HOME/weir`, else `~/.local/state/weir` (XDG Base Directory Specification).
     static var standard: String {
-        func variable(_ name: String) -> String? { getenv(name).map { String(cString: $0) }.flatMap { $0.isEmpty ? nil : $0 } }
+        func variable(_ name: String) -> String? {
+            getenv(name).map { String(cString: $0) }.flatMap { $0.isEmpty ? nil : $0 }
+        }
         if let folder = variable("WEIR_DATA") { return folder }
         if let folder = variable("XDG_STATE_HOME") { return folder + "/weir" }
         return (variable("HOME") ?? "/tmp") + "/.local/state/weir"

@@ -17,8 +17,10 @@ enum Outline {
                 let name = terminal.paint(member.name, .bold)
                 if let scalar = scalar(member.value) {
                     let padding = String(repeating: " ", count: max(1, width - member.name.count + 2))
-                    let shown = scalar.contains("\n")
-                        ? "\n" + scalar.split(separator: "\n", omittingEmptySubsequences: false)
+                    let shown =
+                        scalar.contains("\n")
+                        ? "\n"
+                            + scalar.split(separator: "\n", omittingEmptySubsequences: false)
                             .map { margin + "    " + $0 }.joined(separator: "\n")
                         : padding + terminal.state(scalar)
                     out += "\(margin)\(name)\(shown)\n"

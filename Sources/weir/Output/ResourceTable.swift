@@ -12,7 +12,8 @@ enum ResourceTable {
     }
 
     private static func channels(_ items: [JSONValue]) -> Table {
-        var table = Table(["CHANNEL", "PARTITIONS", "EVENTS", "SIZE", "NEXT OFFSET", "RETENTION"], numeric: [1, 2, 3, 4])
+        var table = Table(
+            ["CHANNEL", "PARTITIONS", "EVENTS", "SIZE", "NEXT OFFSET", "RETENTION"], numeric: [1, 2, 3, 4])
         for item in items {
             let status = item["status"]
             table.add([
@@ -31,7 +32,8 @@ enum ResourceTable {
     }
 
     private static func sources(_ items: [JSONValue]) -> Table {
-        var table = Table(["SOURCE", "KIND", "STATE", "EVENTS", "UNREADABLE", "LAG", "LAST EVENT", "WHY"], numeric: [3, 4])
+        var table = Table(
+            ["SOURCE", "KIND", "STATE", "EVENTS", "UNREADABLE", "LAG", "LAST EVENT", "WHY"], numeric: [3, 4])
         for item in items {
             let status = item["status"]
             table.add([
@@ -51,7 +53,10 @@ enum ResourceTable {
 
     private static func subscriptions(_ items: [JSONValue]) -> Table {
         var table = Table(
-            ["SUBSCRIPTION", "CHANNEL", "SINK", "STATE", "LAG", "IN FLIGHT", "DELIVERED", "RETRIED", "DEAD", "LAST ERROR"],
+            [
+                "SUBSCRIPTION", "CHANNEL", "SINK", "STATE", "LAG", "IN FLIGHT", "DELIVERED", "RETRIED", "DEAD",
+                "LAST ERROR",
+            ],
             numeric: [4, 5, 6, 7, 8])
         for item in items {
             let status = item["status"]
