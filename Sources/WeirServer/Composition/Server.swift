@@ -9,7 +9,7 @@ import Hummingbird
 import Identity
 import Invocation
 public import Logging
-import NIOCore
+import struct NIOCore.IOError
 import NIOPosix
 import Persistence
 import Sandboxes
