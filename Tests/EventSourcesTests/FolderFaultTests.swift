@@ -160,6 +160,50 @@ import Testing
         }
     }
 
+    @Test func newsOfARenameThatAListingOvertookDoNotTouchTheNextDirectoryOfThatName() async throws {
+        let bench = try FolderBench()
+        try bench.makeDirectory("p/q")
+        try bench.write("p/q/a")
+        let feed = try LossyFeed()
+        try await bench.watching(feed: { feed }) { _ in
+            // While the source cannot go on: the overflow is read before the news that lie in the queue.
+            bench.channel.hold(true)
+            try bench.write("first")
+            try bench.rename("p/q", to: "p/r")
+            try bench.makeDirectory("p/q")
+            try bench.write("p/q/b")
+            feed.overflow()
+            bench.channel.hold(false)
+            try await eventually("it is repaired") { bench.channel.events.contains { $0.type.hasSuffix("repaired") } }
+            try await bench.settle()
+            try bench.write("p/r/later")
+            try bench.write("p/q/later")
+            try await eventually("both are watched by their names") {
+                Set(bench.names("file.written")).isSuperset(of: ["p/r/later", "p/q/later"])
+            }
+        }
+        let before = bench.channel.count
+        try await bench.watching { _ in }
+        #expect(bench.channel.events.dropFirst(before).map { "\($0.type) \($0.subject ?? "")" }.isEmpty)
+    }
+
+    @Test func whatWasMadeInADirectoryJustBeforeItsRenameIsAnnounced() async throws {
+        let bench = try FolderBench()
+        try bench.makeDirectory("p/q")
+        try await bench.watching { _ in
+            bench.channel.hold(true)
+            try bench.write("first")
+            try bench.write("p/q/a")
+            try bench.makeDirectory("p/q/s")
+            try bench.write("p/q/s/b")
+            try bench.rename("p/q", to: "p/r")
+            bench.channel.hold(false)
+            try await eventually("they are announced by their new names") {
+                Set(bench.names("file.written")).isSuperset(of: ["p/r/a", "p/r/s/b"])
+            }
+        }
+    }
+
     @Test(arguments: [1, 2, 3]) func whateverIsDoneTheEndIsKnown(_ turn: UInt64) async throws {
         let bench = try FolderBench()
         var random = SeededGenerator(seed: turn * 7_919)

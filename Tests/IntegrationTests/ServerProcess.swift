@@ -39,12 +39,9 @@ final class ServerProcess: Sendable {
     init(data: String, arguments: [String] = [], input: Int32? = nil) async throws {
         self.data = data
         let address = data + "/server.json"
-        try FileManager.default.createDirectory(atPath: data, withIntermediateDirectories: true)
         try? FileManager.default.removeItem(atPath: address)
-        try FileManager.default.createDirectory(
-            atPath: data, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
         pid = try ServerProcess.spawn(
-            [ServerProcess.program, "serve", "--data", data, "--port", "0"] + arguments, log: data + "/server.log",
+            [ServerProcess.program, "serve", "--data", data, "--port", "0"] + arguments, log: data + ".log",
             input: input)
         let deadline = ContinuousClock.now + .seconds(60)
         while true {
@@ -57,7 +54,7 @@ final class ServerProcess: Sendable {
             var status: Int32 = 0
             guard ContinuousClock.now < deadline, waitpid(pid, &status, WNOHANG) == 0 else {
                 kill(pid, SIGKILL)
-                let log = FileManager.default.contents(atPath: data + "/server.log") ?? Data()
+                let log = FileManager.default.contents(atPath: data + ".log") ?? Data()
                 throw StartFailure(description: "the server did not start: " + String(decoding: log, as: UTF8.self))
             }
             // The server says that it is ready by writing its address: another process, so there is nothing to await.
@@ -80,7 +77,7 @@ final class ServerProcess: Sendable {
 
     /// What it has logged.
     var log: String {
-        String(decoding: FileManager.default.contents(atPath: data + "/server.log") ?? Data(), as: UTF8.self)
+        String(decoding: FileManager.default.contents(atPath: data + ".log") ?? Data(), as: UTF8.self)
     }
 
     @discardableResult

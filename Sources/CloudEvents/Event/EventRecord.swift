@@ -27,7 +27,7 @@ public struct EventRecord: Sendable, Hashable {
         self.bytes = bytes
     }
 
-    /// Encodes an event. Attribute rules are not checked here: see `CloudEvent.validate()` and ``init(validating:)``.
+    /// Encodes an event. Attribute rules are not checked here: see ``CloudEvent/validate()``.
     ///
     /// - Precondition: at most 65 535 attributes with names of at most 255 bytes, and lengths within 32 bits; a valid
     ///   event has fewer and shorter ones.

@@ -1,7 +1,9 @@
 extension Filter {
     /// Reads one filter expression: `{"prefix": {"subject": "/data/"}}`.
     ///
-    /// - Parameter path: where the value stands in its document, for messages.
+    /// - Parameters:
+    ///   - json: the expression.
+    ///   - path: where the value stands in its document, for messages.
     /// - Throws: ``FilterError`` with the JSON path of the first fault.
     public init(parsing json: JSONValue, path: String = "filter") throws(FilterError) {
         self = try Self.parse(json, path, depth: 0)

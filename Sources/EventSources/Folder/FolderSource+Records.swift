@@ -100,6 +100,7 @@ extension FolderSource {
             // Renamed since: the file is confirmed under the name it has now, and announced under the one it had.
             facts = try files.facts(directory + "/" + name)
         }
+        if facts == nil { try strand(path) }
         // Deleted since, or no regular file any more: nothing that anybody could work on.
         guard let facts, facts.kind == .file else { return }
         if index[path]?.sameVersion(as: FolderIndex.Entry(facts)) == true { return }
@@ -110,7 +111,7 @@ extension FolderSource {
     private func directoryCreated(
         _ path: String, _ record: InotifyRecord, _ observed: Int64, _ feed: any WatchFeed
     ) async throws {
-        guard let facts = try files.facts(path), facts.kind == .directory else { return }
+        guard let facts = try files.facts(path), facts.kind == .directory else { return try strand(path) }
         if let known = index[path] {
             // Found by a listing before its own news came.
             if known.inode == facts.inode, !spec.recursive || watches.number(of: path) != nil { return }
@@ -146,6 +147,7 @@ extension FolderSource {
     /// Drops a directory that is gone with all below; what was still thought to be in it is reported as deleted.
     private func forget(_ path: String, _ observed: Int64, _ feed: any WatchFeed, itself: Bool = true) {
         for number in watches.removeTree(path) { feed.unwatch(number) }
+        stranded = stranded.filter { $0 != path && !$0.hasPrefix(path + "/") }
         for (below, entry) in index.removeTree(path) where itself || below != path {
             emit(
                 FolderHappening(
@@ -176,10 +178,14 @@ extension FolderSource {
             ownReads[origin] = nil
             let known = index[origin]
             let facts = try files.facts(target)
+            var isOvertaken = false
             if isDirectory {
-                forget(target, observed, feed)
-                index.move(origin, to: target)
-                watches.move(origin, to: target)
+                isOvertaken = try listingOvertook(origin, target, facts)
+                if !isOvertaken {
+                    forget(target, observed, feed)
+                    index.move(origin, to: target)
+                    watches.move(origin, to: target)
+                }
             } else {
                 index.remove(target)
                 index.remove(origin)
@@ -192,9 +198,41 @@ extension FolderSource {
             if isDirectory {
                 if spec.recursive, watches.number(of: target) == nil { try await scan(.created(target), feed) }
                 if let facts { index.set(target, FolderIndex.Entry(facts)) }
+                if !isOvertaken { try await lookAtStranded(origin, target, feed) }
             } else if known == nil, let facts, facts.kind == .file {
                 // It was never announced under its old name: it is now, or when its writer closes it.
                 try announceListed(target, facts, as: .written)
+            }
+        }
+    }
+
+    /// Whether a listing has seen the end of a directory's rename before its news came: then what is known by the old
+    /// name is another directory, made since, and must not be taken for the one that was renamed.
+    private func listingOvertook(_ origin: String, _ target: String, _ facts: FileFacts?) throws -> Bool {
+        let known = index[origin]
+        if let facts, known?.inode != facts.inode, index[target]?.inode == facts.inode { return true }
+        guard let known, let now = try files.facts(origin) else { return false }
+        return now.kind == .directory && now.inode == known.inode
+    }
+
+    /// Something could not be looked at. When its directory is not there either, that has been renamed, and the news of
+    /// it will come: the directory is looked at then.
+    private func strand(_ path: String) throws {
+        guard let slash = path.utf8.lastIndex(of: 0x2F) else { return }
+        let directory = String(path[..<slash])
+        guard directory != root else { return }
+        let now = try files.facts(directory)
+        if now == nil || now?.inode != index[directory]?.inode { stranded.insert(directory) }
+    }
+
+    private func lookAtStranded(_ origin: String, _ target: String, _ feed: any WatchFeed) async throws {
+        for directory in stranded.sorted() where directory == origin || directory.hasPrefix(origin + "/") {
+            stranded.remove(directory)
+            let moved = target + directory.dropFirst(origin.count)
+            if let facts = try files.facts(moved), facts.inode == index[moved]?.inode {
+                try await scan(.created(moved), feed)
+            } else {
+                stranded.insert(moved)
             }
         }
     }
@@ -205,6 +243,7 @@ extension FolderSource {
         let isDirectory = record.mask.contains(.isDirectory)
         if isDirectory {
             for number in watches.removeTree(path) { feed.unwatch(number) }
+            stranded = stranded.filter { $0 != path && !$0.hasPrefix(path + "/") }
             for (below, entry) in index.removeTree(path) where below != path {
                 emit(
                     FolderHappening(
@@ -221,7 +260,7 @@ extension FolderSource {
         _ path: String, _ record: InotifyRecord, _ observed: Int64, _ feed: any WatchFeed,
         as kind: FolderHappening.Kind = .appeared
     ) async throws {
-        guard let facts = try files.facts(path) else { return }
+        guard let facts = try files.facts(path) else { return try strand(path) }
         switch facts.kind {
         case .directory:
             forget(path, observed, feed)

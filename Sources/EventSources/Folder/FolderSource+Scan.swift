@@ -37,7 +37,7 @@ extension FolderSource {
         }
         // A whole scan builds the map anew: renames may be among what was lost.
         let before = watches
-        if scan.isWhole { watches = FolderWatches() }
+        if scan.isWhole { (watches, stranded) = (FolderWatches(), []) }
         var found: [Found] = []
         var gone: [(path: String, entry: FolderIndex.Entry)] = []
         let mayPair = scan.isWhole && index.count > 0

@@ -44,6 +44,8 @@ package actor FolderSource: EventSource {
     var ownReads: [String: Int] = [:]
     /// Listed files of which nobody can tell whether they are being written: their facts, and since when they are so.
     var unsettled: [String: (facts: FileFacts, since: Int64)] = [:]
+    /// Directories whose news could not be followed up because they have been renamed since.
+    var stranded: Set<String> = []
     var pending: [EventRecord] = []
     var pendingUnreadable: [EventRecord] = []
     /// Until when nothing can have been lost; nanoseconds since 1970.
@@ -74,7 +76,7 @@ package actor FolderSource: EventSource {
         watches = FolderWatches()
         index = FolderIndex()
         joiner = MoveJoiner(grace: settings.renameGrace)
-        (ownReads, unsettled, pending, pendingUnreadable) = ([:], [:], [], [])
+        (ownReads, unsettled, stranded, pending, pendingUnreadable) = ([:], [:], [], [], [])
 
         let rootFacts = try checkRoot()
         let known = try await load()

@@ -42,7 +42,9 @@ extension BillingTextDecoder {
     ///
     /// - Parameters:
     ///   - state: What ``state`` gave; empty bytes are a fresh start.
-    ///   - fileName: As in ``init(fileName:zone:options:)``, like the rest.
+    ///   - fileName: As in ``init(fileName:zone:options:)``.
+    ///   - zone: As there.
+    ///   - options: As there.
     public init(
         restoring state: [UInt8], fileName: String, zone: ZoneRules, options: Options = Options()
     ) throws(DecoderStateError) {

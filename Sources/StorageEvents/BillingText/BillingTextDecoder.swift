@@ -35,6 +35,7 @@ public struct BillingTextDecoder: Sendable {
     /// - Parameters:
     ///   - fileName: The file's name or path; `billing-2026.05.20` in it gives the year.
     ///   - zone: The time zone of the billing host.
+    ///   - options: Details of the reading.
     public init(fileName: String, zone: ZoneRules, options: Options = Options()) {
         self.options = options
         let date = Self.date(inName: fileName)

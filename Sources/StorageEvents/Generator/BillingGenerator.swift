@@ -53,6 +53,7 @@ public struct BillingGenerator: Sendable {
     /// - Parameters:
     ///   - seed: The same seed gives the same lines.
     ///   - start: Seconds since 1970 at which the first record is written, as local time of the billing host.
+    ///   - site: Pools, folders and names.
     public init(seed: UInt64, start: Int64, site: Site = Site()) {
         state = seed
         seconds = start

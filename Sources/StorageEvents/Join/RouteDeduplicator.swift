@@ -3,7 +3,7 @@ public import CloudEvents
 /// Makes one event of the copies of a record that come by several ways: both Kafka routes, a billing file, a second read.
 ///
 /// Copies have one id (see `BillingView.identity`). Of two door records the one with the mover's side is kept (§2.1 of the
-/// formats' description), so a record is held for ``window`` before it goes on, and the better copy replaces it. A copy
+/// formats' description), so a record is held for the window before it goes on, and the better copy replaces it. A copy
 /// that comes later, while the id is remembered, is dropped. Memory is bounded by `capacity`; time is the caller's.
 public struct RouteDeduplicator: Sendable {
     /// What to do with a record.

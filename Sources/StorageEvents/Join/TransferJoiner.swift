@@ -30,7 +30,7 @@ public struct TransferFacts: Sendable, Hashable {
 
 /// Joins the door's and the mover's record of one transfer: `transfer.initiator == request.session` (§2.8).
 ///
-/// A request may have no mover, one, or several (retries), and either may come first. Each record waits for ``window``
+/// A request may have no mover, one, or several (retries), and either may come first. Each record waits for the window
 /// for others of its session, then the group goes out. A value machine: time and records in, groups out.
 public struct TransferJoiner: Sendable {
     /// The records of one session.

@@ -19,7 +19,11 @@ import Testing
         #expect(try SubscriptionSpec(spec.document) == spec)
         let short = try SubscriptionSpec(["channel": "c", "sink": "function:f"])
         #expect(short.document == ["channel": "c", "sink": "function:f"])
-        #expect(short.policy == DeliveryPolicy())
+        // A function's own time limit rules unless the subscription says otherwise.
+        #expect(short.policy.timeout > 24 * 3_600_000)
+        let other = try SubscriptionSpec(["channel": "c", "sink": "channel:d"])
+        #expect(other.policy == DeliveryPolicy())
+        #expect(try SubscriptionSpec(short.document) == short)
         let timed = try SubscriptionSpec(
             ["channel": "c", "sink": "channel:d", "delivery": ["start": "2026-01-31T12:00:00Z"]])
         #expect(try SubscriptionSpec(timed.document) == timed)
