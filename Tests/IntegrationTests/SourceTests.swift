@@ -90,8 +90,9 @@ import Testing
         for path in paths.dropFirst() { wanted += try await decoded(path, data) }
         #expect(written.count >= 3_000)
 
-        // The same line in two files (one may be a copy of the other) is one event: the id says which are the same.
+        // No two of the records are equal, so no two of their ids may be.
         let want = Set(wanted.compactMap { $0["id"]?.string })
+        #expect(want.count == wanted.count)
         let client = server.client
         let isThere = try await eventually(within: .seconds(60)) {
             try await client.events("storage").count >= want.count
