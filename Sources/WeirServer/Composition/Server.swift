@@ -9,6 +9,7 @@ import Hummingbird
 import Identity
 import Invocation
 public import Logging
+import struct NIOCore.IOError
 import NIOPosix
 import Persistence
 import Sandboxes
@@ -146,7 +147,14 @@ public struct Server: Sendable {
             services: [application, maintenance, parts.sources, parts.subscriptions],
             gracefulShutdownSignals: [.sigterm, .sigint], logger: logger)
         group.maximumGracefulShutdownDuration = .milliseconds(configuration.stopDeadline + 5_000)
-        try await ServiceGroup(configuration: group).run()
+        do {
+            try await ServiceGroup(configuration: group).run()
+        } catch let error as IOError where [EADDRINUSE, EADDRNOTAVAIL, EACCES].contains(error.errnoCode) {
+            let why = String(cString: strerror(error.errnoCode))
+            throw StartError(
+                "cannot listen on \(configuration.host), port \(configuration.port): \(why); "
+                    + "name another with --host and --port")
+        }
         logger.notice("Weir stops")
     }
 
