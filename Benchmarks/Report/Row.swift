@@ -1,4 +1,5 @@
 import CloudEvents
+import Foundation
 
 /// One figure of a run, beside what it is measured against.
 struct Row {
@@ -65,7 +66,7 @@ final class Report {
     }
 
     func section(_ title: String) {
-        if !asJSON { print("\n\(title)") }
+        if !asJSON { Report.write("\n\(title)") }
     }
 
     func add(_ row: Row) {
@@ -81,11 +82,16 @@ final class Report {
             line += String(repeating: " ", count: 54)
         }
         line += "  " + Report.padded(row.budgetText, 10) + (row.isMet.map { $0 ? "met" : "NOT MET" } ?? "")
-        print(line)
+        Report.write(line)
     }
 
     func finish() {
-        if asJSON { print(JSONValue.array(rows.map(\.json)).prettyText()) }
+        if asJSON { Report.write(JSONValue.array(rows.map(\.json)).prettyText()) }
+    }
+
+    /// A line at once, also into a file.
+    private static func write(_ line: String) {
+        FileHandle.standardOutput.write(Data((line + "\n").utf8))
     }
 
     static func short(_ value: Double) -> String {
