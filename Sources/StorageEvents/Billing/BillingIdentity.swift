@@ -74,7 +74,7 @@ extension BillingView {
 ///
 /// The first of equal records keeps its id, the next gets ordinal 1, and so on, counted while records of its second (or
 /// of the two before) come. The count depends on the file's contents alone and travels with the decoder's state. The
-/// memory is a table of fixed size; in the rare case that two ids want one place the older is forgotten.
+/// memory is a table of fixed size; in the rare case that five ids want the four places of a hash the oldest is forgotten.
 struct RepeatCounter: Sendable, Hashable {
     struct Entry: Sendable, Hashable {
         var hash: UInt64 = 0
@@ -82,7 +82,9 @@ struct RepeatCounter: Sendable, Hashable {
         var count: UInt32 = 0
     }
 
-    static let size = 256
+    /// Places that share the lower bits of the hash: equal lines are told apart although others come between.
+    static let ways = 4
+    static let size = 4096
     static let span: Int64 = 2
     var entries = [Entry](repeating: Entry(), count: size)
     var newest = Int64.min
@@ -93,13 +95,29 @@ struct RepeatCounter: Sendable, Hashable {
         if second > newest { newest = second }
         guard second &+ Self.span >= newest else { return 0 }
         return entries.withUnsafeMutableBufferPointer { table in
-            let index = Int(truncatingIfNeeded: hash & UInt64(Self.size - 1))
-            if table[index].hash == hash, table[index].second == second {
-                table[index].count &+= 1
-                return table[index].count
+            let first = Self.first(of: hash)
+            var oldest = first
+            for index in first..<(first &+ Self.ways) {
+                if table[index].hash == hash, table[index].second == second {
+                    table[index].count &+= 1
+                    return table[index].count
+                }
+                if table[index].second < table[oldest].second { oldest = index }
             }
-            table[index] = Entry(hash: hash, second: second, count: 0)
+            table[oldest] = Entry(hash: hash, second: second, count: 0)
             return 0
         }
+    }
+
+    /// Puts a kept entry back.
+    mutating func restore(_ entry: Entry) {
+        let places = Self.first(of: entry.hash)..<(Self.first(of: entry.hash) + Self.ways)
+        let oldest = places.min { entries[$0].second < entries[$1].second } ?? places.lowerBound
+        entries[oldest] = entry
+    }
+
+    @inline(__always)
+    private static func first(of hash: UInt64) -> Int {
+        Int(truncatingIfNeeded: hash & UInt64(size / ways - 1)) &* ways
     }
 }

@@ -81,7 +81,7 @@ extension BillingTextDecoder {
                 let count = parts[2].integer.flatMap({ UInt32(exactly: $0) })
             else { continue }
             let entry = RepeatCounter.Entry(hash: UInt64(bitPattern: hash), second: second, count: count)
-            repeats.entries[Int(truncatingIfNeeded: entry.hash & UInt64(RepeatCounter.size - 1))] = entry
+            repeats.restore(entry)
         }
     }
 }

@@ -52,7 +52,7 @@ enum EventText {
     static func line(_ event: JSONValue, position: String?, _ terminal: Terminal) -> String {
         let time = String((event["time"]?.string ?? "").prefix(23))
         let type = event["type"]?.string ?? ""
-        let facts = ["filesize", "pool", "outcome", "owner"].compactMap { name in
+        let facts = ["filesize", "pool", "outcome", "owner", "weirdlreason", "weirdlerror"].compactMap { name in
             event[name].map { "\(name)=\($0.string ?? $0.text)" }
         }
         return [
