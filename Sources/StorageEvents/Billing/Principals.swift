@@ -65,7 +65,7 @@ struct Principals {
         } else if name.equals("EmailAddressPrincipal") {
             emails.append(value)
         } else if name.equals("Origin") {
-            origins.append(value)
+            if value.count > 0 { origins.append(value) }
         } else if name.equals("OidcSubjectPrincipal") {
             oidc.append(value)
         } else {
