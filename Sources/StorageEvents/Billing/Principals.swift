@@ -65,7 +65,7 @@ struct Principals {
         } else if name.equals("EmailAddressPrincipal") {
             emails.append(value)
         } else if name.equals("Origin") {
-            if value.count > 0 { origins.append(value) }
+            if value.contains(where: { $0 != 0x2C && $0 != 0x20 }) { origins.append(value) }
         } else if name.equals("OidcSubjectPrincipal") {
             oidc.append(value)
         } else {
