@@ -169,7 +169,7 @@ package final class FunctionInvoker: Invoker {
         do {
             let worker = try launcher.start(WorkerSpecification(version, configuration), handler: session)
             session.attach(worker, token: token)
-            if version.runtime == .executable { handle(.ready(id)) }
+            if !version.runtime.isFramed { handle(.ready(id)) }
         } catch {
             logger.warning("a worker cannot be started", metadata: ["reason": "\(error.message)"])
             let failure = StartFailure(status: .internalError, result: ResultText.error(error.message))
@@ -187,7 +187,7 @@ package final class FunctionInvoker: Invoker {
         state.withLock { state in
             state.sessions.removeValue(forKey: session.id)
             let worker = state.machine.workers[session.id]
-            if worker?.phase == .idle, session.version.runtime == .executable, case .exited? = end {
+            if worker?.phase == .idle, !session.version.runtime.isFramed, case .exited? = end {
                 state.machine.noteEndsAfterAnswer(session.pool)
             }
             var requeue = 0

@@ -7,6 +7,9 @@ public struct FunctionVersion: Sendable, Hashable {
         case python
         /// Any program: one JSON line in, one out.
         case executable
+
+        /// Whether its workers speak the runners' protocol (frames, a hello, a ledger) rather than lines.
+        public var isFramed: Bool { self != .executable }
     }
 
     /// What a run may take.

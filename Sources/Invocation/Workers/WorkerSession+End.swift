@@ -68,7 +68,7 @@ extension WorkerSession {
         }
         switch end {
         case .exited(let record):
-            if version.runtime == .executable, record.status == 0 {
+            if !version.runtime.isFramed, record.status == 0 {
                 // A program that ends after each answer may have taken the call with it; one that says nothing at all
                 // and ends well has done its work.
                 if state.hasAnswered, job.mayRepeat() { return nil }
@@ -76,7 +76,7 @@ extension WorkerSession {
             }
             return failed(.developerError, Self.text(record))
         case .notStarted(let error):
-            let isOurs = error.code != .startFailed || version.runtime == .python
+            let isOurs = error.code != .startFailed || version.runtime.isFramed
             return failed(isOurs ? .internalError : .developerError, error.message)
         case .launcherLost:
             return failed(.internalError, owner.isStopping ? "the server is stopping" : Self.launcherLost)

@@ -57,7 +57,7 @@ final class WorkerSession: WorkerHandler {
     /// The process is on its way: gives it what it is to run.
     func attach(_ worker: Worker, token: String) {
         state.withLock { $0.worker = worker }
-        if version.runtime == .python {
+        if version.runtime.isFramed {
             worker.send(RunnerSettings.frame(version, marker: token, answerLimit: owner.configuration.answerLimit))
         } else {
             state.withLock { state in
@@ -115,7 +115,7 @@ final class WorkerSession: WorkerHandler {
         state.frameStart = now
         state.ids.removeAll(keepingCapacity: true)
         state.logs.begin(frame: state.frame)
-        if version.runtime == .executable {
+        if !version.runtime.isFramed {
             state.frameCount = 1
             state.ids = owner.ids(of: job.calls[first...first], at: now)
             worker.send(ProgramLine.encode(job.calls[first], version: version, id: state.ids[0], now: now))
@@ -240,7 +240,7 @@ final class WorkerSession: WorkerHandler {
             guard state.answered < state.frameCount else { return "it sent more answers than there were calls" }
             do {
                 let answer =
-                    version.runtime == .python
+                    version.runtime.isFramed
                     ? try Answer(runnerLine: line)
                     : try Answer(programLine: line, runNanoseconds: max(0, now - state.frameStart) * 1_000_000)
                 add(answer, job, now, &state, &activations)
@@ -253,7 +253,7 @@ final class WorkerSession: WorkerHandler {
 
     /// Makes the activation of the running call; of all calls of the frame when the handler took them together.
     func add(_ answer: Answer, _ job: Job, _ now: Int64, _ state: inout State, _ activations: inout [Activation]) {
-        let isBatch = state.handlerKind == .batch && version.runtime == .python
+        let isBatch = state.handlerKind == .batch && version.runtime.isFramed
         let start = state.frameStart + state.ranNanoseconds / 1_000_000
         state.ranNanoseconds += answer.runNanoseconds
         let end = max(start, state.frameCount == 1 ? now : state.frameStart + state.ranNanoseconds / 1_000_000)
