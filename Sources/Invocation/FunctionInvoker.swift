@@ -7,7 +7,9 @@ internal import Synchronization
 /// Runs functions in worker processes: the pool machine decides, this performs.
 package final class FunctionInvoker: Invoker {
     let configuration: InvocationConfiguration
-    let launcher: Launcher
+    private let launcher: Launcher
+    /// What workers can be; the first that runs a version makes its workers.
+    private let kinds: [any WorkerKind]
     let logObserver: (@Sendable (LogNotice) -> Void)?
     private let catalog: any FunctionCatalog
     private let logger: Logger
@@ -16,7 +18,7 @@ package final class FunctionInvoker: Invoker {
 
     private struct State {
         var machine: PoolMachine
-        var sessions: [PoolMachine.WorkerID: WorkerSession] = [:]
+        var sessions: [PoolMachine.WorkerID: any FunctionWorker] = [:]
         var jobs: [PoolMachine.JobID: Job] = [:]
         var pools: [PoolKey: PoolMachine.Pool] = [:]
         var versions: [PoolMachine.Pool: FunctionVersion] = [:]
@@ -32,13 +34,6 @@ package final class FunctionInvoker: Invoker {
         var digest: String
     }
 
-    /// Why a worker cannot start.
-    struct StartFailure {
-        var status: Activation.Status
-        var result: [UInt8]
-        var logs: LogCollector.Lines?
-    }
-
     /// - Parameters:
     ///   - launcher: starts the processes; stopped together with the invoker.
     ///   - onLogLine: called on the I/O thread with every log line as it comes; must not block.
@@ -49,6 +44,7 @@ package final class FunctionInvoker: Invoker {
         self.configuration = configuration
         self.catalog = catalog
         self.launcher = launcher
+        kinds = Self.kinds(configuration, launcher)
         self.logger = logger
         logObserver = onLogLine
         var machine = PoolMachine.Configuration()
@@ -58,6 +54,11 @@ package final class FunctionInvoker: Invoker {
         var generator = SystemRandomNumberGenerator()
         idState = Mutex(ActivationIDs(seed: generator.next()))
         launcher.onDeadline { [weak self] in self?.handle(.tick) }
+    }
+
+    /// All kinds of workers that this machine can have.
+    private static func kinds(_ configuration: InvocationConfiguration, _ launcher: Launcher) -> [any WorkerKind] {
+        [ProcessWorkers(launcher: launcher)]
     }
 
     /// How many workers there are, idle ones included.
@@ -113,7 +114,7 @@ package final class FunctionInvoker: Invoker {
     package func stop() async {
         state.withLock { $0.isStopping = true }
         handle(.stop)
-        await launcher.stop()
+        for kind in kinds { await kind.stop() }
     }
 
     var isStopping: Bool { state.withLock { $0.isStopping } }
@@ -158,36 +159,43 @@ package final class FunctionInvoker: Invoker {
         }
     }
 
-    private func session(_ worker: PoolMachine.WorkerID) -> WorkerSession? { state.withLock { $0.sessions[worker] } }
+    private func session(_ worker: PoolMachine.WorkerID) -> (any FunctionWorker)? {
+        state.withLock { $0.sessions[worker] }
+    }
 
     private func start(_ id: PoolMachine.WorkerID, _ pool: PoolMachine.Pool) {
         guard let version = state.withLock({ $0.versions[pool] }) else { return }
-        // Tells log lines of calls apart; a function that guesses it mixes up its own lines.
-        let token = makeIDs(1, at: 0)[0]
-        let session = WorkerSession(id: id, pool: pool, version: version, owner: self, token: token)
+        guard let kind = kinds.first(where: { $0.runs(version) }) else {
+            notStarted(id, "functions of the runtime \(version.runtime.rawValue) cannot run here")
+            return
+        }
+        let session = kind.make(
+            WorkerOrder(id: id, pool: pool, version: version, token: makeIDs(1, at: 0)[0]), owner: self)
         state.withLock { $0.sessions[id] = session }
         do {
-            let worker = try launcher.start(WorkerSpecification(version, configuration), handler: session)
-            session.attach(worker, token: token)
-            if !version.runtime.isFramed { handle(.ready(id)) }
+            try session.start()
         } catch {
-            logger.warning("a worker cannot be started", metadata: ["reason": "\(error.message)"])
-            let failure = StartFailure(status: .internalError, result: ResultText.error(error.message))
-            state.withLock { _ = $0.sessions.removeValue(forKey: id) }
-            handle(.failedToStart(id), failure: failure)
-            handle(.ended(id, requeue: 0))
+            notStarted(id, error.message)
         }
     }
 
+    private func notStarted(_ id: PoolMachine.WorkerID, _ reason: String) {
+        logger.warning("a worker cannot be started", metadata: ["reason": "\(reason)"])
+        let failure = StartFailure(status: .internalError, result: ResultText.error(reason))
+        state.withLock { _ = $0.sessions.removeValue(forKey: id) }
+        handle(.failedToStart(id), failure: failure)
+        handle(.ended(id, requeue: 0))
+    }
+
     /// A worker is gone (`end` is `nil`: it was killed and has not been seen to end).
-    func ended(_ session: WorkerSession, _ end: WorkerEnd?) {
+    func ended(_ session: any FunctionWorker, _ end: WorkerEnd?) {
         guard session.settleEnd(end) else { return }
         var actions: [PoolMachine.Action] = []
         var settled: Job?
         state.withLock { state in
             state.sessions.removeValue(forKey: session.id)
             let worker = state.machine.workers[session.id]
-            if worker?.phase == .idle, !session.version.runtime.isFramed, case .exited? = end {
+            if worker?.phase == .idle, session.mayEndAfterAnswer, case .exited? = end {
                 state.machine.noteEndsAfterAnswer(session.pool)
             }
             var requeue = 0

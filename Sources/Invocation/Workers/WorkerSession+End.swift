@@ -86,7 +86,7 @@ extension WorkerSession {
     }
 
     /// What the jobs are told that waited for this worker to start.
-    func startFailure(_ end: WorkerEnd?) -> FunctionInvoker.StartFailure? {
+    func startFailure(_ end: WorkerEnd?) -> StartFailure? {
         state.withLock { state in
             guard !state.isReady else { return nil }
             state.logs.endLines(time: TimeOfDay.milliseconds, observe: nil)

@@ -3,13 +3,14 @@ internal import Functions
 internal import Sandboxes
 internal import Synchronization
 
-/// One worker's work: turns calls into frames, answers into activations, and its end into what the calls deserve.
-final class WorkerSession: WorkerHandler {
-    /// The pool machine's number for the worker.
+/// One worker process's work: turns calls into frames, answers into activations, and its end into what the calls deserve.
+final class WorkerSession: FunctionWorker, WorkerHandler {
     let id: PoolMachine.WorkerID
     let pool: PoolMachine.Pool
     let version: FunctionVersion
     let owner: FunctionInvoker
+    private let launcher: Launcher
+    private let token: String
     let state: Mutex<State>
 
     /// What the handler takes, as the runner says.
@@ -42,20 +43,21 @@ final class WorkerSession: WorkerHandler {
         var hasAnswered = false
     }
 
-    init(
-        id: PoolMachine.WorkerID, pool: PoolMachine.Pool, version: FunctionVersion, owner: FunctionInvoker,
-        token: String
-    ) {
-        self.id = id
-        self.pool = pool
-        self.version = version
+    init(_ order: WorkerOrder, launcher: Launcher, owner: FunctionInvoker) {
+        id = order.id
+        pool = order.pool
+        version = order.version
+        token = order.token
+        self.launcher = launcher
         self.owner = owner
         state = Mutex(
-            State(startBegan: TimeOfDay.milliseconds, logs: LogCollector(token: token, limit: version.limits.logs)))
+            State(
+                startBegan: TimeOfDay.milliseconds,
+                logs: LogCollector(token: order.token, limit: order.version.limits.logs)))
     }
 
-    /// The process is on its way: gives it what it is to run.
-    func attach(_ worker: Worker, token: String) {
+    func start() throws(SandboxError) {
+        let worker = try launcher.start(WorkerSpecification(version, owner.configuration), handler: self)
         state.withLock { $0.worker = worker }
         if version.runtime.isFramed {
             worker.send(RunnerSettings.frame(version, marker: token, answerLimit: owner.configuration.answerLimit))
@@ -64,8 +66,12 @@ final class WorkerSession: WorkerHandler {
                 state.isReady = true
                 state.initMilliseconds = 0
             }
+            owner.handle(.ready(id))
         }
     }
+
+    /// A program may answer once and end; a runner never does so by itself.
+    var mayEndAfterAnswer: Bool { !version.runtime.isFramed }
 
     /// Sends the job's first frame; `false` when the worker is gone already.
     func begin(_ job: Job) -> Bool {
@@ -142,7 +148,7 @@ final class WorkerSession: WorkerHandler {
         let now = TimeOfDay.milliseconds
         var completed: Job?
         var isReady = false
-        var failure: FunctionInvoker.StartFailure?
+        var failure: StartFailure?
         var misbehaviour: String?
         state.withLock { state in
             guard !state.hasEnded else { return }
@@ -203,7 +209,7 @@ final class WorkerSession: WorkerHandler {
 
     private func readHello(
         _ message: UnsafeRawBufferPointer, _ now: Int64, _ state: inout State
-    ) -> (Bool, FunctionInvoker.StartFailure?) {
+    ) -> (Bool, StartFailure?) {
         if let hello = try? JSONValue(parsing: message), hello["ready"] == .bool(true) {
             state.handlerKind = (hello["kind"]?.string).flatMap(HandlerKind.init) ?? .event
             state.isReady = true
