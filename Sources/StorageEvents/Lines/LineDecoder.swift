@@ -17,6 +17,8 @@ public struct LineDecoder: Sendable {
         public var watches: [String: String] = [:]
         /// The host of an S3 store, for the events' source.
         public var endpoint: String?
+        /// The name of a system whose records do not tell it (Lustre, Rucio, Bluesky), for the events' source.
+        public var system: String?
         /// Reads one JSON text of CloudEvents, an event or a batch.
         public var readCloudEvents: (@Sendable (UnsafeRawBufferPointer) throws -> [EventRecord])?
         /// The longest line or JSON text.
@@ -28,6 +30,10 @@ public struct LineDecoder: Sendable {
         case text(BillingTextDecoder)
         case json(BillingJSONDecoder)
         case s3(S3Decoder)
+        /// A record a line.
+        case lines(any ProducerDecoder)
+        /// JSON texts, over several lines where they like.
+        case documents(any ProducerDecoder)
         case events
         case stream(EventStreamParser, InotifyMapper)
     }
@@ -58,7 +64,38 @@ public struct LineDecoder: Sendable {
         case .sse:
             engine = .stream(EventStreamParser(), InotifyMapper(watches: options.watches))
         case .s3: engine = .s3(S3Decoder(endpoint: options.endpoint))
+        case .eosReport: engine = .lines(EOSReportDecoder())
+        case .lustreChangelog: engine = .lines(LustreChangelogDecoder(system: options.system))
+        case .xrootdCollector: engine = .documents(XRootDCollectorDecoder())
+        case .storageScale: engine = .documents(StorageScaleDecoder())
+        case .rucio: engine = .documents(RucioDecoder(system: options.system))
+        case .irodsAudit: engine = .documents(IRODSAuditDecoder())
+        case .bluesky: engine = .documents(BlueskyDecoder(system: options.system))
         case .cloudEvents: engine = .events
+        }
+    }
+
+    /// Whether something read waits for what comes later: a text that is not whole, half of a move. Where the input
+    /// stands may be kept as a place to go on from only when nothing waits; ``settle(into:)`` is due after a quiet time.
+    public var isWaiting: Bool {
+        if !partial.isEmpty || !document.isEmpty { return true }
+        return switch engine {
+        case .documents(let decoder), .lines(let decoder): decoder.isWaiting
+        case .stream(_, let mapper): mapper.isWaiting
+        case .text, .json, .s3, .events: false
+        }
+    }
+
+    /// Gives up waiting for the other halves of moves; what else waits goes on waiting.
+    public mutating func settle(into batch: inout DecodedBatch) {
+        switch engine {
+        case .documents(var decoder):
+            decoder.settle(into: &batch)
+            engine = .documents(decoder)
+        case .stream(let parser, var mapper):
+            mapper.flush(into: &batch)
+            engine = .stream(parser, mapper)
+        case .text, .json, .s3, .lines, .events: break
         }
     }
 
@@ -112,8 +149,10 @@ public struct LineDecoder: Sendable {
         case .text(var decoder):
             decoder.finish(into: &batch)
             engine = .text(decoder)
-        case .json, .s3, .events:
+        case .json, .s3, .documents, .events:
             if let rest = document.take() { decode(rest.bytes, lineNumber: rest.line, into: &batch) }
+            settle(into: &batch)
+        case .lines: break
         case .stream(let parser, var mapper):
             // An event that no blank line ends is not dispatched (HTML, server-sent events §9.2.6).
             mapper.flush(into: &batch)
@@ -127,7 +166,14 @@ public struct LineDecoder: Sendable {
             engine = .events
             decoder.decode(line: line, lineNumber: lineNumber, into: &batch)
             engine = .text(decoder)
-        case .json, .s3, .events:
+        case .lines(var decoder):
+            if line.isBlank {
+                batch.ignored += 1
+                return
+            }
+            decoder.decode(line, lineNumber: lineNumber, into: &batch)
+            engine = .lines(decoder)
+        case .json, .s3, .documents, .events:
             if let broken = document.interrupted(by: line) {
                 decode(broken.bytes, lineNumber: broken.line, into: &batch)
             }
@@ -150,6 +196,9 @@ public struct LineDecoder: Sendable {
                 engine = .json(decoder)
             case .s3(let decoder):
                 decoder.decode(bytes, lineNumber: lineNumber, into: &batch)
+            case .documents(var decoder):
+                decoder.decode(bytes, lineNumber: lineNumber, into: &batch)
+                engine = .documents(decoder)
             default:
                 events(bytes, lineNumber: lineNumber, into: &batch)
             }

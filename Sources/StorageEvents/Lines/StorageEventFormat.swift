@@ -10,6 +10,20 @@ public enum StorageEventFormat: String, Sendable, CaseIterable {
     case sse = "dcache-sse"
     /// Event notifications of S3 and what speaks like it.
     case s3
+    /// EOS: the report log.
+    case eosReport = "eos-report"
+    /// XRootD: records of the monitoring collector.
+    case xrootdCollector = "xrootd-collector"
+    /// Lustre: lines of `lfs changelog`.
+    case lustreChangelog = "lustre-changelog"
+    /// IBM Storage Scale: events of clustered watch folders.
+    case storageScale = "storage-scale-watch"
+    /// Rucio: messages of hermes.
+    case rucio
+    /// iRODS: messages of the audit plug-in.
+    case irodsAudit = "irods-audit"
+    /// Bluesky: pairs of a name and a document.
+    case bluesky
     /// CloudEvents in their JSON format.
     case cloudEvents = "cloudevents"
 
@@ -21,6 +35,13 @@ public enum StorageEventFormat: String, Sendable, CaseIterable {
         case .billing: "billing files of dCache, text or JSON, told apart line by line"
         case .sse: "the event stream of dCache's frontend (inotify)"
         case .s3: "S3 event notifications (AWS, EventBridge, Ceph, MinIO)"
+        case .eosReport: "report log of EOS"
+        case .xrootdCollector: "records of the XRootD monitoring collector"
+        case .lustreChangelog: "changelogs of Lustre, as lfs changelog prints them"
+        case .storageScale: "watch folders of IBM Storage Scale"
+        case .rucio: "messages of Rucio (hermes)"
+        case .irodsAudit: "messages of the iRODS audit plug-in"
+        case .bluesky: "documents of Bluesky, pairs of a name and a document"
         case .cloudEvents: "CloudEvents in JSON, one after another or in batches"
         }
     }

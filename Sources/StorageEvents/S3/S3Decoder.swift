@@ -2,8 +2,8 @@ import CloudEvents
 
 /// Decodes S3 event notifications: AWS (direct and by EventBridge), Ceph and MinIO.
 ///
-/// One JSON text is one notification, which may hold several records; each becomes an event. AWS's test event is passed
-/// over quietly. The dialects differ in the encoding of keys: AWS and MinIO write them form-encoded, Ceph and EventBridge
+/// One JSON text is one notification, which may hold several records; each becomes an event. Envelopes of SNS and SQS are
+/// opened. AWS's test event, and SNS's messages about its own subscriptions, are passed over quietly. The dialects differ in the encoding of keys: AWS and MinIO write them form-encoded, Ceph and EventBridge
 /// as they are.
 public struct S3Decoder: Sendable {
     /// Who wrote a record.
@@ -20,10 +20,6 @@ public struct S3Decoder: Sendable {
 
     /// Decodes one notification; records and failures go into `batch`.
     public func decode(_ bytes: UnsafeRawBufferPointer, lineNumber: Int = 1, into batch: inout DecodedBatch) {
-        func fail(_ path: String, _ reason: String) {
-            batch.failures.append(
-                DecodeFailure(.badRecord, line: lineNumber, path: path, reason: reason, raw: bytes))
-        }
         let value: JSONValue
         do throws(JSONError) {
             value = try JSONValue(parsing: bytes)
@@ -34,9 +30,31 @@ public struct S3Decoder: Sendable {
             )
             return
         }
-        if value["Event"]?.string == "s3:TestEvent" {
+        decode(value, path: "$", depth: 0, bytes, lineNumber, &batch)
+    }
+
+    /// How many envelopes may lie around a notification: SNS in SQS in a batch of these.
+    private static let envelopes = 3
+
+    private func decode(
+        _ value: JSONValue, path: String, depth: Int, _ bytes: UnsafeRawBufferPointer, _ lineNumber: Int,
+        _ batch: inout DecodedBatch
+    ) {
+        func fail(_ path: String, _ reason: String) {
+            batch.failures.append(
+                DecodeFailure(.badRecord, line: lineNumber, path: path, reason: reason, raw: bytes))
+        }
+        if value["Event"]?.string == "s3:TestEvent" || S3Envelope.isAboutSubscription(value) {
             batch.ignored += 1
             return
+        }
+        if let inner = S3Envelope.text(in: value) {
+            let place = "\(path).\(inner.name)"
+            guard depth < Self.envelopes else { return fail(place, "there are more envelopes than can be opened") }
+            guard let message = try? JSONValue(parsing: inner.text) else {
+                return fail(place, "a text that holds JSON was expected")
+            }
+            return decode(message, path: place, depth: depth + 1, bytes, lineNumber, &batch)
         }
         func add(_ outcome: Result<CloudEvent, S3Problem>) {
             switch outcome {
@@ -50,18 +68,29 @@ public struct S3Decoder: Sendable {
             add(S3EventBridge(value).event(endpoint: endpoint))
             return
         }
-        guard let records = value["Records"] else {
-            fail("$.Records", value.object == nil ? "an object was expected" : "the notification has no such member")
+        guard let records = value["Records"] ?? value["Messages"] else {
+            fail(
+                "\(path).Records",
+                value.object == nil ? "an object was expected" : "the notification has no such member")
             return
         }
         guard let list = records.array else {
-            fail("$.Records", "a list was expected, not \(records.kindName)")
+            fail("\(path).Records", "a list was expected, not \(records.kindName)")
             return
         }
         let isMinIO = value["Key"]?.string != nil && value["EventName"] != nil
         for (index, record) in list.enumerated() {
+            let place = "\(path).\(value["Records"] == nil ? "Messages" : "Records")[\(index)]"
+            if record["s3"] == nil, S3Envelope.text(in: record["Sns"] ?? record) != nil {
+                decode(record["Sns"] ?? record, path: place, depth: depth + 1, bytes, lineNumber, &batch)
+                continue
+            }
+            if record["eventSource"]?.string == "OneTrigger" {
+                add(OneTriggerRecord(record, envelope: value, path: place).event(system: endpoint))
+                continue
+            }
             let one = S3Record(
-                record, path: "$.Records[\(index)]", dialect: isMinIO ? .minio : Self.dialect(of: record))
+                record, path: place, dialect: isMinIO ? .minio : Self.dialect(of: record))
             add(one.event(endpoint: endpoint))
         }
     }

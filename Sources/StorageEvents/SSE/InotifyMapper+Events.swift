@@ -78,15 +78,13 @@ extension InotifyMapper {
     }
 }
 
-/// Text that may stand in an attribute: control characters, which CloudEvents forbids, are percent-encoded.
+/// Text that may stand in an attribute: what CloudEvents forbids there is percent-encoded.
 enum AttributeText {
     static func printable(_ text: String) -> String {
-        guard text.unicodeScalars.contains(where: { $0.value < 0x20 || (0x7F...0x9F).contains($0.value) }) else {
-            return text
-        }
+        guard text.unicodeScalars.contains(where: isForbidden) else { return text }
         var out = ""
         for scalar in text.unicodeScalars {
-            if scalar.value < 0x20 || (0x7F...0x9F).contains(scalar.value) {
+            if isForbidden(scalar) {
                 for byte in String(scalar).utf8 {
                     let digits = String(byte, radix: 16, uppercase: true)
                     out += byte < 16 ? "%0\(digits)" : "%\(digits)"
@@ -96,5 +94,12 @@ enum AttributeText {
             }
         }
         return out
+    }
+
+    /// Control characters and noncharacters (CloudEvents 1.0.2 §3.3, String).
+    private static func isForbidden(_ scalar: Unicode.Scalar) -> Bool {
+        let value = scalar.value
+        return value < 0x20 || (0x7F...0x9F).contains(value) || (0xFDD0...0xFDEF).contains(value)
+            || value & 0xFFFE == 0xFFFE
     }
 }

@@ -32,12 +32,17 @@ struct InputOptions: ParsableArguments {
             "What a subscription of an event stream watches, URL=PATH; may be given again.", valueName: "url=path"))
     var watch: [String] = []
     @Option(help: ArgumentHelp("The host of the S3 store.", valueName: "host")) var endpoint: String?
+    @Option(
+        help: ArgumentHelp(
+            "The name of a system whose records do not tell it (Lustre, Rucio, Bluesky).", valueName: "name"))
+    var system: String?
 
     func decoder(_ format: StorageEventFormat, file: String) throws -> LineDecoder {
         var options = LineDecoder.Options()
         options.fileName = file
         options.zone = try zone()
         options.endpoint = endpoint
+        options.system = system
         for one in watch {
             guard let equals = one.lastIndex(of: "=") else { throw ValidationError("\"\(one)\" is not URL=PATH") }
             options.watches[String(one[..<equals])] = String(one[one.index(after: equals)...])

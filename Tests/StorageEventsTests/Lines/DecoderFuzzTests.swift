@@ -45,6 +45,8 @@ struct DecoderFuzzTests {
         arguments: [
             (StorageEventFormat.billing, ["billing-text", "billing-json"]), (.billingJSON, ["kafka", "billing-json"]),
             (.sse, ["sse"]), (.s3, ["s3"]),
+            (.eosReport, ["other"]), (.xrootdCollector, ["other"]), (.lustreChangelog, ["other"]),
+            (.storageScale, ["other"]), (.rucio, ["other"]), (.irodsAudit, ["other"]), (.bluesky, ["other"]),
         ])
     func fuzz(_ format: StorageEventFormat, _ folders: [String]) {
         let seeds = Self.seeds(folders)

@@ -79,4 +79,38 @@ struct S3DecoderTests {
         #expect(decode(["a": 1]).failures.map(\.path) == ["$.Records"])
         #expect(decode(["Service": "Amazon S3", "Event": "s3:TestEvent"]).ignored == 1)
     }
+
+    @Test("envelopes of SNS and SQS are opened, and messages about a subscription passed over")
+    func envelopes() {
+        let notification: JSONValue = ["Records": [record("ObjectCreated:Put")]]
+        let topic: JSONValue = [
+            "Type": "Notification", "TopicArn": "arn:aws:sns:r:1:t", "Message": .string(notification.text),
+        ]
+        #expect(decode(topic).records.count == 1)
+        let queue: JSONValue = ["Messages": [["MessageId": "1", "Body": .string(topic.text)]]]
+        #expect(decode(queue).records.count == 1)
+        let lambda: JSONValue = ["Records": [["EventSource": "aws:sns", "Sns": topic]]]
+        #expect(decode(lambda).records.map(\.event) == decode(notification).records.map(\.event))
+        #expect(decode(["Type": "SubscriptionConfirmation", "Message": "m", "SubscribeURL": "u"]).ignored == 1)
+        let broken = decode(["Type": "Notification", "Message": "no json"])
+        #expect(broken.failures.map(\.path) == ["$.Message"])
+        var deep = notification
+        for _ in 0..<6 { deep = ["Type": "Notification", "Message": .string(deep.text)] }
+        #expect(decode(deep).failures.count == 1)
+    }
+
+    @Test("Onedata's triggers have the shape of S3's envelope")
+    func onedata() {
+        let event = decode([
+            "Key": "/space/file",
+            "Records": [
+                [
+                    "objectKey": "file", "objectId": "7", "eventSource": "OneTrigger",
+                    "eventTime": "2026-05-20T12:00:00.5",
+                ]
+            ],
+        ]).records.first?.event
+        #expect(event?.type == "dev.weir.file.written" && event?.subject == "/space/file")
+        #expect(event?.time?.text == "2026-05-20T12:00:00.5Z" && event?["storagesystem"] == .string("onedata"))
+    }
 }
