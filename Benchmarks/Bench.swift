@@ -8,10 +8,10 @@ struct Bench: AsyncParsableCommand {
         commandName: "bench", abstract: "Measure Weir, each figure beside its floor from the same run.")
 
     enum Part: String, CaseIterable, ExpressibleByArgument {
-        case append, replay, routing, decode, functions, intake
+        case append, replay, routing, decode, functions, warm, intake, cold, density
     }
 
-    @Argument(help: "Which parts; all of them when none is named.") var parts: [Part] = []
+    @Argument(help: "Which parts; all of them but density (minutes) when none is named.") var parts: [Part] = []
     @Option(name: [.customShort("o"), .customLong("output")], help: "table or json.") var output = "table"
     @Option(help: ArgumentHelp("Where to write; on the disk to be measured.", valueName: "folder")) var directory:
         String?
@@ -22,13 +22,17 @@ struct Bench: AsyncParsableCommand {
         let room = (directory ?? FileManager.default.currentDirectoryPath + "/.build") + "/bench-\(getpid())"
         try FileManager.default.createDirectory(atPath: room, withIntermediateDirectories: true)
         defer { try? FileManager.default.removeItem(atPath: room) }
-        for part in parts.isEmpty ? Part.allCases : parts {
+        let usual = Part.allCases.filter { $0 != .density }
+        for part in parts.isEmpty ? usual : parts {
             switch part {
             case .append: try await AppendRows.run(report, directory: room)
             case .replay: try await ReplayRows.run(report, directory: room)
             case .routing: RoutingRows.run(report)
             case .decode: try DecodeRows.run(report, directory: room)
             case .functions: try await FunctionRows.run(report, directory: room)
+            case .warm: try await WarmRows.run(report, directory: room)
+            case .cold: try await ColdRows.run(report, directory: room)
+            case .density: try await DensityRows.run(report, directory: room)
             case .intake: try await IntakeRows.run(report, directory: room)
             }
         }

@@ -3,17 +3,20 @@ import CloudEvents
 import Foundation
 import NIOCore
 import NIOHTTP1
+import Synchronization
 
 /// The real server as a process of its own, so that its processor time can be told from the load's.
 final class BenchServer: Sendable {
     let pid: pid_t
     let url: String
     private let key: String
+    private let hasEnded = Mutex(false)
 
-    init(directory: String) async throws {
+    init(directory: String, arguments: [String] = []) async throws {
         let program =
             (CommandLine.arguments.first.map { URL(fileURLWithPath: $0).deletingLastPathComponent().path } ?? ".")
-        let words = ["\(program)/weir", "serve", "--data", directory, "--port", "0", "--log-level", "warning"]
+        let words =
+            ["\(program)/weir", "serve", "--data", directory, "--port", "0", "--log-level", "warning"] + arguments
         var pointers: [UnsafeMutablePointer<CChar>?] = words.map { strdup($0) } + [nil]
         defer { for pointer in pointers { free(pointer) } }
         var pid: pid_t = 0
@@ -37,9 +40,42 @@ final class BenchServer: Sendable {
     }
 
     func stop() {
+        guard
+            hasEnded.withLock({ ended in
+                defer { ended = true }; return !ended
+            })
+        else { return }
         kill(pid, SIGTERM)
         var status: Int32 = 0
         waitpid(pid, &status, 0)
+    }
+
+    /// The port that it listens on.
+    var port: Int { URL(string: url)?.port ?? 0 }
+    /// The value of the Authorization header.
+    var authorization: String { "Bearer \(key)" }
+    /// The server, its launcher and all workers.
+    var processes: [pid_t] { BenchServer.tree(pid) }
+
+    /// Waits until stem cells wait again for every runtime that has been used.
+    func stemsReady() async throws {
+        let deadline = ContinuousClock.now + .seconds(10)
+        while ContinuousClock.now < deadline {
+            let stems = try await call("GET", "/v1/status")["workers"]?["stems"]
+            if (stems?["ready"]?.integer ?? 1) > 0, (stems?["starting"]?.integer ?? 0) == 0 { return }
+            // Another process: there is nothing to await.
+            try await Task.sleep(for: .milliseconds(2))
+        }
+    }
+
+    /// Puts a function of one file.
+    func function(_ name: String, file: String = "f.py", _ code: String, _ more: JSONObject = [:]) async throws {
+        var document = more
+        if document["runtime"] == nil, file.hasSuffix(".py") { document["runtime"] = "python" }
+        document["code"] = [
+            "filename": .string(file), "base64": .string(Data(code.utf8).base64EncodedString()),
+        ]
+        _ = try await call("PUT", "/v1/functions/\(name)", body: JSONValue.object(document).encoded())
     }
 
     /// Processor seconds of the server, its launcher and all workers.

@@ -1,3 +1,4 @@
+import Foundation
 import Glibc
 
 /// Wall time and processor time of a piece of work.
@@ -36,6 +37,18 @@ struct Measure {
 
 /// Runs another program and measures it as a whole.
 enum Program {
+    /// Where a program is, looked for in the usual folders; `nil` when it is not there.
+    static func find(_ name: String) -> String? {
+        ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"].map { "\($0)/\(name)" }
+            .first { access($0, X_OK) == 0 }
+    }
+
+    /// A pipe whose ends are not inherited.
+    static func pipe(_ ends: inout [Int32]) -> Bool {
+        guard Glibc.pipe(&ends) == 0 else { return false }
+        return ends.allSatisfy { fcntl($0, F_SETFD, FD_CLOEXEC) == 0 }
+    }
+
     /// Processor seconds (user and system) and wall seconds of one run; its output goes to /dev/null.
     static func run(_ arguments: [String]) -> (cpu: Double, wall: Double) {
         var actions = posix_spawn_file_actions_t()
@@ -66,5 +79,18 @@ enum Program {
         let fields = text[text.index(after: end)...].split(separator: " ")
         guard fields.count > 13, let user = Double(fields[11]), let system = Double(fields[12]) else { return 0 }
         return (user + system) / Double(sysconf(Int32(_SC_CLK_TCK)))
+    }
+
+    /// Bytes of a process's proportional share of memory (`/proc/PID/smaps_rollup`).
+    static func proportionalMemory(of pid: Int32) -> Double {
+        let text = (try? String(contentsOfFile: "/proc/\(pid)/smaps_rollup", encoding: .utf8)) ?? ""
+        let line = text.split(separator: "\n").first { $0.hasPrefix("Pss:") }
+        return Double(line?.split(separator: " ").dropFirst().first ?? "0").map { $0 * 1024 } ?? 0
+    }
+
+    /// Bytes of a process that are in memory.
+    static func residentMemory(of pid: Int32) -> Double {
+        let text = (try? String(contentsOfFile: "/proc/\(pid)/statm", encoding: .utf8)) ?? ""
+        return Double(text.split(separator: " ").dropFirst().first ?? "0").map { $0 * 4096 } ?? 0
     }
 }
