@@ -23,7 +23,7 @@ import Testing
         #expect(spec.runtime == .python)
         #expect(spec.environment.map { "\($0.name)=\($0.value)" } == ["B=2", "A=1", "D=true"])
         #expect(spec.limits.timeout == 300_000 && spec.limits.memory == 256_000_000 && spec.limits.logs == 64_000)
-        #expect(spec.limits.concurrency == 8 && spec.input == .file)
+        #expect(spec.limits.concurrency == 8 && spec.staging.input == .file)
         #expect(
             spec.document.text
                 == #"{"file":"lib/checksum.py","runtime":"python","handler":"handle","parameters":{"algorithm":"sha256"},"#

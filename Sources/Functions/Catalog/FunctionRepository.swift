@@ -25,19 +25,25 @@ package final class FunctionRepository: FunctionCatalog {
     private let writer: RegistryWriter
     private let store: CodeStore
     private let versionsKept: Int
+    private let review: Review
     private let cache: Mutex<VersionCache>
     private let observation = Mutex<RegistryObservation?>(nil)
 
+    /// Refuses a specification that is well-formed and yet asks for what this server does not grant.
+    package typealias Review = @Sendable (_ spec: FunctionSpec, _ namespace: String) throws(FunctionError) -> Void
+
     /// - Parameters:
+    ///   - review: asked before a version is made.
     ///   - versionsKept: of one function; older ones go with the change that exceeds it.
     ///   - cached: how many versions are held in memory.
     package init(
         _ registry: Registry, _ writer: RegistryWriter, _ store: CodeStore, versionsKept: Int = 20,
-        cached: Int = 4096
+        cached: Int = 4096, review: @escaping Review = { _, _ throws(FunctionError) in }
     ) {
         self.registry = registry
         self.writer = writer
         self.store = store
+        self.review = review
         self.versionsKept = max(1, versionsKept)
         cache = Mutex(VersionCache(capacity: cached))
         let (_, observation) = registry.observe { [weak self] change in
@@ -69,6 +75,7 @@ package final class FunctionRepository: FunctionCatalog {
         } catch {
             throw FunctionError(error)
         }
+        try review(spec, namespace)
         let stored = try await store(spec, upload)
         defer { store.release(stored) }
         let (entry, handler) = try FunctionEntry.find(spec, in: stored)
@@ -91,14 +98,16 @@ package final class FunctionRepository: FunctionCatalog {
     }
 
     /// What a put would make, without making it: the document and the digest of the version.
-    package func preview(_ upload: FunctionUpload) async throws(FunctionError) -> (document: JSONValue, digest: String)
-    {
+    package func preview(
+        _ upload: FunctionUpload, namespace: String
+    ) async throws(FunctionError) -> (document: JSONValue, digest: String) {
         let spec: FunctionSpec
         do throws(DocumentError) {
             spec = try FunctionSpec(upload.spec, filename: upload.filename.isEmpty ? nil : upload.filename)
         } catch {
             throw FunctionError(error)
         }
+        try review(spec, namespace)
         // The code is unpacked to be looked at; nothing refers to it, so the next collection takes it.
         let stored = try await store(spec, upload)
         defer { store.release(stored) }

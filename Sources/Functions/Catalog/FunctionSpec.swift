@@ -11,13 +11,6 @@ package struct FunctionSpec: Sendable, Hashable {
         case code(String)
     }
 
-    /// How a run gets the event's data.
-    package enum Input: String, Sendable, Hashable, CaseIterable {
-        case event
-        /// The event's file as a local path.
-        case file
-    }
-
     package var source: Source
     package var runtime: FunctionVersion.Runtime
     /// Python: `name`, `file.py:name` or `file.py`; executable: the program inside the archive. `nil`: found.
@@ -25,7 +18,8 @@ package struct FunctionSpec: Sendable, Hashable {
     package var parameters: JSONObject
     package var environment: [FunctionVersion.EnvironmentVariable]
     package var limits: FunctionVersion.Limits
-    package var input: Input
+    package var staging: FunctionStaging
+    package var network: NetworkRequest
     package var description: String?
 
     /// What the limits of a function may be.
@@ -100,7 +94,8 @@ package struct FunctionSpec: Sendable, Hashable {
             limits.concurrency = concurrency
         }
         self.limits = limits
-        input = try reader.word("input", of: Input.allCases.map(\.rawValue)).flatMap(Input.init) ?? .event
+        staging = try FunctionStaging(&reader)
+        network = try NetworkRequest(&reader)
         description = try reader.string("description")
         try reader.finish()
     }
@@ -123,7 +118,8 @@ package struct FunctionSpec: Sendable, Hashable {
         members["memory"] = .string(Quantity.text(bytes: limits.memory))
         members["logs"] = .string(Quantity.text(bytes: limits.logs))
         members["concurrency"] = .integer(Int64(limits.concurrency))
-        if input != .event { members["input"] = .string(input.rawValue) }
+        staging.write(into: &members)
+        members["network"] = network.document
         members["description"] = description.map { .string($0) }
         return .object(members)
     }

@@ -17,7 +17,8 @@ extension FunctionVersion {
             "timeout": .integer(spec.limits.timeout), "memory": .integer(spec.limits.memory),
             "logs": .integer(spec.limits.logs), "concurrency": .integer(Int64(spec.limits.concurrency)),
         ]
-        if spec.input != .event { members["input"] = .string(spec.input.rawValue) }
+        spec.staging.write(into: &members)
+        members["network"] = spec.network.document
         return .object(members)
     }
 
@@ -33,7 +34,9 @@ extension FunctionVersion {
         guard let runtime = document["runtime"]?.string.flatMap(Runtime.init), let entry = document["entry"]?.string,
             let timeout = document["limits"]?["timeout"]?.integer, let memory = document["limits"]?["memory"]?.integer,
             let logs = document["limits"]?["logs"]?.integer,
-            let concurrency = document["limits"]?["concurrency"]?.integer.flatMap({ Int(exactly: $0) })
+            let concurrency = document["limits"]?["concurrency"]?.integer.flatMap({ Int(exactly: $0) }),
+            let staging = FunctionStaging(document: document),
+            let network = NetworkRequest(document: document["network"])
         else { return nil }
         var limits = Limits()
         limits.timeout = timeout
@@ -48,6 +51,7 @@ extension FunctionVersion {
         self.init(
             namespace: namespace, name: name, digest: version.digest, runtime: runtime, entry: entry,
             handler: document["handler"]?.string, codeDirectory: codeDirectory,
-            parameters: document["parameters"]?.object ?? [:], environment: environment, limits: limits)
+            parameters: document["parameters"]?.object ?? [:], environment: environment, limits: limits,
+            staging: staging, network: network)
     }
 }

@@ -42,6 +42,8 @@ public struct FunctionVersion: Sendable, Hashable {
     /// Added to the otherwise clean environment, in this order.
     public var environment: [EnvironmentVariable]
     public var limits: Limits
+    public var staging: FunctionStaging
+    public var network: NetworkRequest
 
     public struct EnvironmentVariable: Sendable, Hashable {
         public var name: String
@@ -55,7 +57,7 @@ public struct FunctionVersion: Sendable, Hashable {
     public init(
         namespace: String, name: String, digest: String, runtime: Runtime, entry: String, handler: String? = nil,
         codeDirectory: String, parameters: JSONObject = [:], environment: [EnvironmentVariable] = [],
-        limits: Limits = Limits()
+        limits: Limits = Limits(), staging: FunctionStaging = FunctionStaging(), network: NetworkRequest = .none
     ) {
         self.namespace = namespace
         self.name = name
@@ -67,6 +69,8 @@ public struct FunctionVersion: Sendable, Hashable {
         self.parameters = parameters
         self.environment = environment
         self.limits = limits
+        self.staging = staging
+        self.network = network
     }
 }
 

@@ -18,7 +18,8 @@ extension ServerEngine {
             spec: .object(request.document), code: request.code?.bytes ?? [], filename: request.code?.filename ?? "")
         do {
             if request.dryRun {
-                let (document, digest) = try await parts.functions.preview(upload)
+                let (document, digest) = try await parts.functions.preview(
+                    upload, namespace: request.namespace)
                 var changes = difference(current?.document, document)
                 if let current, current.version != digest {
                     changes.append(
