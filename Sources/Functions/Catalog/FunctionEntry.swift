@@ -7,6 +7,7 @@ enum FunctionEntry {
         switch spec.runtime {
         case .python: try python(spec.handler, code)
         case .executable: (try program(spec.handler, code), nil)
+        case .container: (try container(spec, code), spec.handler)
         }
     }
 
@@ -60,6 +61,18 @@ enum FunctionEntry {
                         + list(code.programs.sorted()))
         }
         return only
+    }
+
+    /// What is sent with `/init`, or the dockerfile.
+    private static func container(_ spec: FunctionSpec, _ code: StoredCode) throws(FunctionError) -> String {
+        if case .dockerfile(let name)? = spec.container?.origin {
+            guard code.files.contains(name) else {
+                throw FunctionError(
+                    .invalidCode, "dockerfile: there is no file \"\(name)\" in the code; it has \(list(code.files))")
+            }
+            return name
+        }
+        return code.files.count == 1 ? code.files.first ?? "" : ""
     }
 
     private static func list(_ names: [String]) -> String {

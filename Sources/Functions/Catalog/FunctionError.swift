@@ -14,6 +14,10 @@ package struct FunctionError: Error, Sendable, Hashable, CustomStringConvertible
         case conflict
         /// The disk did not do it.
         case storage
+        /// An image that cannot be had: the registry's or the builder's reason is in the message.
+        case image
+        /// What it needs is not there or does not answer: a container engine, a registry.
+        case unavailable
     }
 
     package let code: Code

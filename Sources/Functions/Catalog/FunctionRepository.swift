@@ -24,6 +24,7 @@ package final class FunctionRepository: FunctionCatalog {
     private let registry: Registry
     private let writer: RegistryWriter
     private let store: CodeStore
+    private let images: (any ContainerImages)?
     private let versionsKept: Int
     private let review: Review
     private let cache: Mutex<VersionCache>
@@ -33,17 +34,19 @@ package final class FunctionRepository: FunctionCatalog {
     package typealias Review = @Sendable (_ spec: FunctionSpec, _ namespace: String) throws(FunctionError) -> Void
 
     /// - Parameters:
-    ///   - review: asked before a version is made.
+    ///   - images: `nil`: functions in containers are refused.
     ///   - versionsKept: of one function; older ones go with the change that exceeds it.
     ///   - cached: how many versions are held in memory.
+    ///   - review: asked before a version is made.
     package init(
-        _ registry: Registry, _ writer: RegistryWriter, _ store: CodeStore, versionsKept: Int = 20,
-        cached: Int = 4096, review: @escaping Review = { _, _ throws(FunctionError) in }
+        _ registry: Registry, _ writer: RegistryWriter, _ store: CodeStore, images: (any ContainerImages)? = nil,
+        versionsKept: Int = 20, cached: Int = 4096, review: @escaping Review = { _, _ throws(FunctionError) in }
     ) {
         self.registry = registry
         self.writer = writer
         self.store = store
         self.review = review
+        self.images = images
         self.versionsKept = max(1, versionsKept)
         cache = Mutex(VersionCache(capacity: cached))
         let (_, observation) = registry.observe { [weak self] change in
@@ -79,7 +82,8 @@ package final class FunctionRepository: FunctionCatalog {
         let stored = try await store(spec, upload)
         defer { store.release(stored) }
         let (entry, handler) = try FunctionEntry.find(spec, in: stored)
-        let document = FunctionVersion.document(spec, entry: entry, handler: handler)
+        let image = try await image(of: spec, stored, namespace, name)
+        let document = FunctionVersion.document(spec, entry: entry, handler: handler, image: image)
         let digest = FunctionVersion.digest(content: stored.digest, document: document)
         let record = VersionDocument(digest: digest, content: stored.digest, document: document)
         let change: RegistryChange
@@ -98,8 +102,10 @@ package final class FunctionRepository: FunctionCatalog {
     }
 
     /// What a put would make, without making it: the document and the digest of the version.
+    ///
+    /// An image that would have to be built is not: then the digest is one that no version has.
     package func preview(
-        _ upload: FunctionUpload, namespace: String
+        namespace: String, name: String, _ upload: FunctionUpload
     ) async throws(FunctionError) -> (document: JSONValue, digest: String) {
         let spec: FunctionSpec
         do throws(DocumentError) {
@@ -112,7 +118,8 @@ package final class FunctionRepository: FunctionCatalog {
         let stored = try await store(spec, upload)
         defer { store.release(stored) }
         let (entry, handler) = try FunctionEntry.find(spec, in: stored)
-        let version = FunctionVersion.document(spec, entry: entry, handler: handler)
+        let image = try await image(of: spec, stored, namespace, name, mayBuild: false)
+        let version = FunctionVersion.document(spec, entry: entry, handler: handler, image: image)
         return (spec.document, FunctionVersion.digest(content: stored.digest, document: version))
     }
 
@@ -194,7 +201,29 @@ package final class FunctionRepository: FunctionCatalog {
     }
 
     private func decode(_ version: VersionDocument, _ namespace: String, _ name: String) -> FunctionVersion? {
-        FunctionVersion(version, namespace: namespace, name: name, codeDirectory: store.folder(version.content))
+        FunctionVersion(
+            version, namespace: namespace, name: name,
+            codeDirectory: version.content.isEmpty ? "" : store.folder(version.content))
+    }
+
+    /// The image of a function's container, as its version is to hold it.
+    private func image(
+        of spec: FunctionSpec, _ code: StoredCode, _ namespace: String, _ name: String, mayBuild: Bool = true
+    ) async throws(FunctionError) -> PinnedImage? {
+        guard let container = spec.container else { return nil }
+        guard let images else {
+            throw FunctionError(
+                .unavailable, "this server has no container engine: it runs no images (see weir status)")
+        }
+        switch container.origin {
+        case .image(let image):
+            return try await images.pin(image, pull: container.pull, namespace: namespace)
+        case .dockerfile(let dockerfile):
+            let order = ImageBuildOrder(
+                namespace: namespace, name: name, content: code.digest, directory: store.folder(code.digest),
+                dockerfile: dockerfile, pull: container.pull)
+            return mayBuild ? try await images.build(order) : await images.built(order)
+        }
     }
 
     private func store(_ spec: FunctionSpec, _ upload: FunctionUpload) async throws(FunctionError) -> StoredCode {
@@ -203,9 +232,11 @@ package final class FunctionRepository: FunctionCatalog {
         let filename: String
         switch spec.source {
         case .code(let text):
-            (bytes, filename) = (Array(text.utf8), isProgram ? "main" : "main.py")
+            (bytes, filename) = (Array(text.utf8), isProgram || spec.runtime == .container ? "main" : "main.py")
         case .file(let name):
             (bytes, filename) = (upload.code, upload.filename.isEmpty ? name : upload.filename)
+        case .image:
+            return StoredCode(digest: "", files: [], programs: [])
         }
         guard !bytes.isEmpty else { throw FunctionError(.invalidCode, "the code is empty") }
         do {

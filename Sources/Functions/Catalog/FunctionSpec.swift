@@ -9,9 +9,13 @@ package struct FunctionSpec: Sendable, Hashable {
         case file(String)
         /// The text itself.
         case code(String)
+        /// All of it is in the container's image.
+        case image
     }
 
     package var source: Source
+    /// What runs in a container of its own image.
+    package var container: ContainerSpec?
     package var runtime: FunctionVersion.Runtime
     /// Python: `name`, `file.py:name` or `file.py`; executable: the program inside the archive. `nil`: found.
     package var handler: String?
@@ -40,6 +44,7 @@ package struct FunctionSpec: Sendable, Hashable {
         var reader = try DocumentReader(document, path: path)
         let file = try reader.string("file")
         let code = try reader.string("code")
+        container = try ContainerSpec(&reader)
         switch (file, code) {
         case (_?, _?):
             throw DocumentError(
@@ -57,14 +62,30 @@ package struct FunctionSpec: Sendable, Hashable {
             }
             source = .code(code)
         case (nil, nil):
-            guard let filename else {
+            if let filename {
+                source = .file(filename)
+            } else if case .image? = container?.origin {
+                source = .image
+            } else {
                 throw DocumentError(
-                    path: reader.path(of: "file"), message: "this is required, or the text itself as \"code\"")
+                    path: reader.path(of: "file"),
+                    message: container == nil
+                        ? "this is required, or the text itself as \"code\""
+                        : "this is required: the archive that holds the dockerfile")
             }
-            source = .file(filename)
         }
+        if let container { try Self.check(container, source, reader) }
         let word = try reader.word("runtime", of: FunctionVersion.Runtime.allCases.map(\.rawValue))
-        if let runtime = word.flatMap(FunctionVersion.Runtime.init) {
+        if container != nil {
+            guard word == nil || word == FunctionVersion.Runtime.container.rawValue else {
+                throw DocumentError(
+                    path: reader.path(of: "runtime"), message: "a container's image brings its runtime: leave this out")
+            }
+            runtime = .container
+        } else if word == FunctionVersion.Runtime.container.rawValue {
+            throw DocumentError(
+                path: reader.path(of: "runtime"), message: "a container needs an image, or a dockerfile to make one of")
+        } else if let runtime = word.flatMap(FunctionVersion.Runtime.init) {
             self.runtime = runtime
         } else if let guess = Self.runtime(of: source) {
             runtime = guess
@@ -96,6 +117,7 @@ package struct FunctionSpec: Sendable, Hashable {
         self.limits = limits
         staging = try FunctionStaging(&reader)
         network = try NetworkRequest(&reader)
+        if container != nil { try Self.checkContained(staging, network, reader) }
         description = try reader.string("description")
         try reader.finish()
     }
@@ -106,7 +128,9 @@ package struct FunctionSpec: Sendable, Hashable {
         switch source {
         case .file(let name): members["file"] = .string(name)
         case .code(let text): members["code"] = .string(text)
+        case .image: break
         }
+        if let container { Self.write(container, into: &members) }
         members["runtime"] = .string(runtime.rawValue)
         members["handler"] = handler.map { .string($0) }
         if !parameters.isEmpty { members["parameters"] = .object(parameters) }
@@ -127,6 +151,61 @@ package struct FunctionSpec: Sendable, Hashable {
     private static func runtime(of source: Source) -> FunctionVersion.Runtime? {
         guard case .file(let name) = source else { return nil }
         return name.lowercased().hasSuffix(".py") ? .python : nil
+    }
+
+    private static func check(
+        _ container: ContainerSpec, _ source: Source, _ reader: borrowing DocumentReader
+    ) throws(DocumentError) {
+        switch (container.origin, source) {
+        case (.dockerfile, .file(let name)):
+            guard Archive.Format(filename: name) != nil else {
+                throw DocumentError(
+                    path: reader.path(of: "file"),
+                    message: "the dockerfile is looked for in an archive: .zip, .tar, .tar.gz or .tgz was expected")
+            }
+        case (.dockerfile, .code):
+            throw DocumentError(
+                path: reader.path(of: "code"),
+                message: "the dockerfile is looked for in an archive: give it as \"file\"")
+        case (.image, .file), (.image, .code):
+            guard container.exchange == .openWhisk else {
+                throw DocumentError(
+                    path: reader.path(of: "protocol"),
+                    message: "code beside an image travels by OpenWhisk's /init only; cloudevents has no place for it")
+            }
+        case (_, .image): break
+        }
+    }
+
+    /// What a container is not given.
+    private static func checkContained(
+        _ staging: FunctionStaging, _ network: NetworkRequest, _ reader: borrowing DocumentReader
+    ) throws(DocumentError) {
+        guard staging.input == .event else {
+            throw DocumentError(
+                path: reader.path(of: "input"), message: "a container is given the event, not its file: leave this out")
+        }
+        guard staging.output == nil else {
+            throw DocumentError(
+                path: reader.path(of: "output"), message: "a container's files are not taken out: leave this out")
+        }
+        guard staging.mounts.isEmpty else {
+            throw DocumentError(
+                path: reader.path(of: "mounts"), message: "a container sees its image alone: leave this out")
+        }
+        guard case .none = network else {
+            throw DocumentError(path: reader.path(of: "network"), message: "a container has no network: leave this out")
+        }
+    }
+
+    private static func write(_ container: ContainerSpec, into members: inout JSONObject) {
+        switch container.origin {
+        case .image(let image): members["image"] = .string(image.description)
+        case .dockerfile(let name): members["dockerfile"] = .string(name)
+        }
+        members["protocol"] = .string(container.exchange.rawValue)
+        members["port"] = .integer(Int64(container.port))
+        members["pull"] = .string(container.pull.rawValue)
     }
 
     private static func check(handler: String, path: String) throws(DocumentError) {

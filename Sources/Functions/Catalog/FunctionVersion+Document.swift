@@ -6,7 +6,7 @@ import Persistence
 extension FunctionVersion {
     /// All that a run depends on except the code's own digest.
     static func document(
-        _ spec: FunctionSpec, entry: String, handler: String?
+        _ spec: FunctionSpec, entry: String, handler: String?, image: PinnedImage? = nil
     ) -> JSONValue {
         var members: JSONObject = ["runtime": .string(spec.runtime.rawValue), "entry": .string(entry)]
         members["handler"] = handler.map { .string($0) }
@@ -19,6 +19,12 @@ extension FunctionVersion {
         ]
         spec.staging.write(into: &members)
         members["network"] = spec.network.document
+        if let container = spec.container {
+            members["container"] = [
+                "image": .string(image?.repository ?? ""), "digest": .string(image?.digest.description ?? ""),
+                "protocol": .string(container.exchange.rawValue), "port": .integer(Int64(container.port)),
+            ]
+        }
         return .object(members)
     }
 
@@ -52,6 +58,17 @@ extension FunctionVersion {
             namespace: namespace, name: name, digest: version.digest, runtime: runtime, entry: entry,
             handler: document["handler"]?.string, codeDirectory: codeDirectory,
             parameters: document["parameters"]?.object ?? [:], environment: environment, limits: limits,
-            staging: staging, network: network)
+            staging: staging, network: network, container: document["container"].flatMap(Container.init(document:)))
+        guard (container != nil) == (runtime == .container) else { return nil }
+    }
+}
+
+extension FunctionVersion.Container {
+    fileprivate init?(document: JSONValue) {
+        guard let image = document["image"]?.string, let digest = document["digest"]?.string,
+            let exchange = document["protocol"]?.string.flatMap(Exchange.init),
+            let port = document["port"]?.integer.flatMap({ Int(exactly: $0) })
+        else { return nil }
+        self.init(repository: image, digest: digest, exchange: exchange, port: port)
     }
 }

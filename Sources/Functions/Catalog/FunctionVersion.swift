@@ -7,9 +7,11 @@ public struct FunctionVersion: Sendable, Hashable {
         case python
         /// Any program: one JSON line in, one out.
         case executable
+        /// A container, whose image brings what runs the code.
+        case container
 
-        /// Whether its workers speak the runners' protocol (frames, a hello, a ledger) rather than lines.
-        public var isFramed: Bool { self != .executable }
+        /// Whether its workers speak the runners' protocol (frames, a hello, a ledger).
+        public var isFramed: Bool { self != .executable && self != .container }
     }
 
     /// What a run may take.
@@ -32,11 +34,13 @@ public struct FunctionVersion: Sendable, Hashable {
     /// SHA-256, hexadecimal, of code, runtime, handler, parameters, environment and limits.
     public var digest: String
     public var runtime: Runtime
-    /// The file inside `codeDirectory` that holds the handler or is the program, relative, `/`-separated.
+    /// The file inside `codeDirectory` that holds the handler or is the program, relative, `/`-separated; empty for a
+    /// container without code.
     public var entry: String
     /// The handler's name; `nil`: the first of `handle_batch`, `handle`, `main` that the module defines.
     public var handler: String?
-    /// The folder of the unpacked code, absolute, read-only, shared by all workers of the version.
+    /// The folder of the unpacked code, absolute, read-only, shared by all workers of the version; empty when all code
+    /// is in an image.
     public var codeDirectory: String
     public var parameters: JSONObject
     /// Added to the otherwise clean environment, in this order.
@@ -44,6 +48,34 @@ public struct FunctionVersion: Sendable, Hashable {
     public var limits: Limits
     public var staging: FunctionStaging
     public var network: NetworkRequest
+    /// The image and how it is spoken to; only of the runtime `container`.
+    public var container: Container?
+
+    /// A container of a version.
+    public struct Container: Sendable, Hashable {
+        /// How calls travel.
+        public enum Exchange: String, Sendable, Hashable, CaseIterable {
+            /// OpenWhisk's `POST /init` and `POST /run`.
+            case openWhisk = "openwhisk"
+            /// CloudEvents over HTTP.
+            case cloudEvents = "cloudevents"
+        }
+
+        /// Host and path of the image, without tag and digest.
+        public var repository: String
+        /// `sha256:…`, of the image's manifest or of its list of platforms.
+        public var digest: String
+        public var exchange: Exchange
+        /// Where the container listens.
+        public var port: Int
+
+        public init(repository: String, digest: String, exchange: Exchange, port: Int) {
+            self.repository = repository
+            self.digest = digest
+            self.exchange = exchange
+            self.port = port
+        }
+    }
 
     public struct EnvironmentVariable: Sendable, Hashable {
         public var name: String
@@ -57,7 +89,8 @@ public struct FunctionVersion: Sendable, Hashable {
     public init(
         namespace: String, name: String, digest: String, runtime: Runtime, entry: String, handler: String? = nil,
         codeDirectory: String, parameters: JSONObject = [:], environment: [EnvironmentVariable] = [],
-        limits: Limits = Limits(), staging: FunctionStaging = FunctionStaging(), network: NetworkRequest = .none
+        limits: Limits = Limits(), staging: FunctionStaging = FunctionStaging(), network: NetworkRequest = .none,
+        container: Container? = nil
     ) {
         self.namespace = namespace
         self.name = name
@@ -71,6 +104,7 @@ public struct FunctionVersion: Sendable, Hashable {
         self.limits = limits
         self.staging = staging
         self.network = network
+        self.container = container
     }
 }
 

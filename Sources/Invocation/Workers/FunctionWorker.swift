@@ -90,6 +90,7 @@ struct ProcessWorkers: WorkerKind {
     func runs(_ version: FunctionVersion) -> Bool {
         switch version.runtime {
         case .python, .executable: true
+        case .container: false
         }
     }
 

@@ -15,7 +15,8 @@ extension WorkerSpecification {
             arguments = [configuration.python, "-I", "-S", "-E", "-X", "utf8", configuration.pythonRunner]
             framing = .lengthPrefixed
             maximumMessage = configuration.answerLimit + Ledger.size
-        case .executable:
+        // A container is started by its engine and never comes here.
+        case .executable, .container:
             arguments = [version.codeDirectory + "/" + version.entry]
             framing = .lines
             maximumMessage = configuration.answerLimit

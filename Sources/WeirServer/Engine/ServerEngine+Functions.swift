@@ -10,7 +10,7 @@ import WeirHTTP
 extension ServerEngine {
     /// A function's put: its code comes along or stays as it is, and each change is a new version.
     func putFunction(_ request: PutRequest, _ current: ResourceDocument?) async throws(Problem) -> PutOutcome {
-        guard request.code != nil || request.document["code"] != nil else {
+        guard request.code != nil || request.document["code"] != nil || request.document["image"] != nil else {
             let message = "the code is required with every change: its text, or {\"filename\": …, \"base64\": …}"
             throw Problem(.unprocessableContent, "invalid-document", message, errors: [.init(.path("code"), message)])
         }
@@ -19,7 +19,7 @@ extension ServerEngine {
         do {
             if request.dryRun {
                 let (document, digest) = try await parts.functions.preview(
-                    upload, namespace: request.namespace)
+                    namespace: request.namespace, name: request.name, upload)
                 var changes = difference(current?.document, document)
                 if let current, current.version != digest {
                     changes.append(
@@ -119,6 +119,7 @@ extension Problem {
         case .conflict: self = .conflict(error.message)
         case .notFound: self = Problem(.notFound, "not-found", error.message)
         case .storage: self = .internalError(error.message)
+        case .unavailable: self = Problem(.serviceUnavailable, "unavailable", error.message)
         default: self = Problem(.unprocessableContent, "invalid-function", error.message)
         }
     }
