@@ -67,6 +67,8 @@ let package = Package(
         // Floors of the house, lowest first: a target depends only on those above it in this list.
         .target(name: "CLinux"),
         library("CloudEvents"),
+        .systemLibrary(name: "CKafka", pkgConfig: "rdkafka", providers: [.apt(["librdkafka-dev"])]),
+        library("Kafka", ["CloudEvents", "CKafka", "CLinux", log, deque]),
         library("Manifest", ["CloudEvents", yams]),
         library("Persistence", ["CloudEvents", grdb, log]),
         library("Identity", ["CloudEvents", "Persistence", crypto]),
@@ -123,6 +125,7 @@ let package = Package(
 
         .target(name: "TestSupport", dependencies: ["CloudEvents"], path: "Tests/TestSupport", swiftSettings: settings),
         tests("CloudEventsTests", ["CloudEvents", yams]),
+        tests("KafkaTests", ["Kafka", "CKafka", "CloudEvents", log]),
         tests("ManifestTests", ["Manifest", "CloudEvents"]),
         tests("PersistenceTests", ["Persistence", "CloudEvents", grdb]),
         tests("IdentityTests", ["Identity", "Persistence", "CloudEvents"]),
