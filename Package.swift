@@ -123,7 +123,9 @@ let package = Package(
                 "WeirServer", argumentParser, httpClient, nioCore, nioPosix, nioHTTP1, log,
             ], path: "Benchmarks", swiftSettings: settings),
 
-        .target(name: "TestSupport", dependencies: ["CloudEvents"], path: "Tests/TestSupport", swiftSettings: settings),
+        .target(
+            name: "TestSupport", dependencies: ["CloudEvents", "CKafka"], path: "Tests/TestSupport",
+            swiftSettings: settings),
         tests("CloudEventsTests", ["CloudEvents", yams]),
         tests("KafkaTests", ["Kafka", "CKafka", "CloudEvents", log]),
         tests("ManifestTests", ["Manifest", "CloudEvents"]),

@@ -26,7 +26,6 @@ final class FetchQueue: Sendable {
             }, Unmanaged.passRetained(signal).toOpaque())
     }
 
-
     /// Runs a call of the library that needs the queue itself.
     func use<Result>(_ body: (OpaquePointer, OpaquePointer) -> Result) -> Result? {
         client.use { client in gate.pass { body(client, pointer) } } ?? nil

@@ -12,7 +12,8 @@ struct KafkaTokenFile: Sendable {
     /// - Throws: ``KafkaError``, never with a part of the token in it.
     func token() throws(KafkaError) -> KafkaToken {
         guard let file = fopen(path, "r") else {
-            throw KafkaError(.authentication, "the token file \(path) cannot be read: \(String(cString: strerror(errno)))")
+            throw KafkaError(
+                .authentication, "the token file \(path) cannot be read: \(String(cString: strerror(errno)))")
         }
         defer { fclose(file) }
         var bytes = [UInt8](repeating: 0, count: 64 << 10)
