@@ -72,11 +72,11 @@ let package = Package(
         library("Manifest", ["CloudEvents", yams]),
         library("Persistence", ["CloudEvents", grdb, log]),
         library("Identity", ["CloudEvents", "Persistence", crypto]),
-        library("Channels", ["CloudEvents", "Manifest", "CLinux", log]),
+        library("Channels", ["CloudEvents", "Kafka", "Manifest", "CLinux", log]),
         library("StorageEvents", ["CloudEvents"]),
         library(
             "EventSources",
-            ["CloudEvents", "Manifest", "Persistence", "Channels", "StorageEvents", "CLinux", log, lifecycle]),
+            ["CloudEvents", "Kafka", "Manifest", "Persistence", "Channels", "StorageEvents", "CLinux", log, lifecycle]),
         .target(name: "CRuntimes", exclude: ["Assets"]),
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
         library("Functions", ["CloudEvents", "Manifest", "Persistence", "CLinux", "CZlib", crypto, log]),
@@ -88,8 +88,8 @@ let package = Package(
         library(
             "Delivery",
             [
-                "CloudEvents", "Manifest", "Persistence", "Channels", "Invocation", "CLinux", httpClient, nioCore,
-                nioHTTP1, crypto, log, lifecycle, deque, heap,
+                "CloudEvents", "Kafka", "Manifest", "Persistence", "Channels", "Invocation", "CLinux", httpClient,
+                nioCore, nioHTTP1, crypto, log, lifecycle, deque, heap,
             ]),
         library(
             "WeirHTTP",
@@ -102,8 +102,8 @@ let package = Package(
         library(
             "WeirServer",
             [
-                "CloudEvents", "Manifest", "Persistence", "Identity", "Channels", "StorageEvents", "EventSources",
-                "Functions",
+                "CloudEvents", "Kafka", "Manifest", "Persistence", "Identity", "Channels", "StorageEvents",
+                "EventSources", "Functions",
                 "Sandboxes", "Invocation", "Delivery", "WeirHTTP", hummingbird, httpClient, httpTypes, nioCore,
                 nioPosix,
                 nioHTTP1, crypto, log, lifecycle, signals,
