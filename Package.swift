@@ -80,6 +80,7 @@ let package = Package(
         .target(name: "CRuntimes", exclude: ["Assets"]),
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
         library("Functions", ["CloudEvents", "Manifest", "Persistence", "CLinux", "CZlib", crypto, log]),
+        library("Staging", ["CloudEvents", "Manifest", "Channels", "Functions", "CLinux", crypto]),
         .target(name: "CSandbox"),
         .executableTarget(name: "weir-launcher", dependencies: ["CSandbox"]),
         library("Sandboxes", ["CloudEvents", "CSandbox", "CRuntimes", "CLinux", log, lifecycle]),
@@ -137,6 +138,7 @@ let package = Package(
             "EventSourcesTests",
             ["EventSources", "Persistence", "StorageEvents", "Channels", "CloudEvents", "Manifest", log]),
         tests("FunctionsTests", ["Functions", "Persistence", "CloudEvents", "Manifest"]),
+        tests("StagingTests", ["Staging", "Functions", "CloudEvents"]),
         tests("InvocationTests", ["Invocation", "Sandboxes", "Functions", "Channels", "CloudEvents"]),
         tests(
             "DeliveryTests",

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <sys/file.h>
 #include <unistd.h>
 
@@ -22,3 +23,9 @@ int weir_reserve(int descriptor, int64_t start, int64_t count) {
 }
 
 void weir_name_thread(const char *name) { pthread_setname_np(pthread_self(), name); }
+
+int weir_rename_new(int from_directory, const char *from, int to_directory, const char *to) {
+    return renameat2(from_directory, from, to_directory, to, RENAME_NOREPLACE) == 0 ? 0 : -errno;
+}
+
+_Static_assert(weir_path_only == O_PATH, "O_PATH is another number here");

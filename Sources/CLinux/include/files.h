@@ -15,3 +15,11 @@ int weir_reserve(int descriptor, int64_t start, int64_t count);
 
 /// Names the calling thread (at most 15 bytes), for `top -H` and debuggers.
 void weir_name_thread(const char *_Nonnull name);
+
+/// Renames a file to a name that nobody has: 0, or the negated errno (EEXIST when it is taken, EINVAL where the file
+/// system cannot promise that).
+int weir_rename_new(
+    int from_directory, const char *_Nonnull from, int to_directory, const char *_Nonnull to);
+
+/// O_PATH of open(2), which the Glibc module hides: a descriptor that names a file without opening it.
+enum { weir_path_only = 010000000 };
