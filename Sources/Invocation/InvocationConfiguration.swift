@@ -1,11 +1,12 @@
 internal import Glibc
+package import Sandboxes
 
 /// How functions are run on this machine.
 package struct InvocationConfiguration: Sendable {
     /// The Python interpreter, absolute.
     package var python: String
-    /// The runner's file; see ``RunnerFiles``.
-    package var pythonRunner: String
+    /// What runs inside a worker of an interpreter.
+    package var runners: RunnerFiles
     /// Workers of all functions together.
     package var maximumWorkers: Int
     /// How long an idle worker is kept, milliseconds.
@@ -20,12 +21,12 @@ package struct InvocationConfiguration: Sendable {
     package var frameBytes: Int
 
     package init(
-        python: String = InvocationConfiguration.defaultPython, pythonRunner: String, maximumWorkers: Int = 64,
+        python: String = InvocationConfiguration.defaultPython, runners: RunnerFiles, maximumWorkers: Int = 64,
         idleGrace: Int64 = 60_000, answerLimit: Int = 1 << 20, fileSizeLimit: UInt64 = 1 << 40, frameCalls: Int = 256,
         frameBytes: Int = 4 << 20
     ) {
         self.python = python
-        self.pythonRunner = pythonRunner
+        self.runners = runners
         self.maximumWorkers = maximumWorkers
         self.idleGrace = idleGrace
         self.answerLimit = answerLimit

@@ -2,23 +2,40 @@ internal import CRuntimes
 internal import Glibc
 
 /// The runners that are built into the program, as files that an interpreter can open.
-package enum RunnerFiles {
-    /// Writes the Python runner below `directory` unless it is there, and says where.
+package struct RunnerFiles: Sendable, Hashable {
+    /// The folder that holds them all, absolute.
+    package let directory: String
+
+    package var python: String { directory + "/python/runner.py" }
+
+    /// Writes the runners below `directory` unless they are there.
     ///
-    /// The name holds a hash of the content, so that an old server's workers keep their own while a new one starts.
-    package static func python(in directory: String) throws(SandboxError) -> String {
-        let bytes = Array(UnsafeBufferPointer(start: weir_python_runner(), count: weir_python_runner_length()))
-        return try write(bytes, name: "python", suffix: ".py", in: directory)
+    /// Their folder's name holds a hash of the content, so that an old server's workers keep their own while a new one
+    /// starts.
+    package static func install(in directory: String) throws(SandboxError) -> RunnerFiles {
+        var count = 0
+        let table = UnsafeBufferPointer(start: weir_runtime_files(&count), count: count)
+        let files = table.map { file in
+            (path: String(cString: file.path), bytes: Array(UnsafeBufferPointer(start: file.bytes, count: file.length)))
+        }
+        let runners = RunnerFiles(directory: directory + "/" + fingerprint(files))
+        mkdir(directory, 0o755)
+        for file in files {
+            var above = runners.directory
+            mkdir(above, 0o755)
+            for part in file.path.split(separator: "/").dropLast() {
+                above += "/" + part
+                mkdir(above, 0o755)
+            }
+            try write(file.bytes, to: runners.directory + "/" + file.path)
+        }
+        return runners
     }
 
-    private static func write(
-        _ bytes: [UInt8], name: String, suffix: String, in directory: String
-    ) throws(SandboxError) -> String {
-        let path = directory + "/" + name + "-" + fingerprint(bytes) + suffix
-        if read(path, expecting: bytes.count) == bytes { return path }
+    private static func write(_ bytes: [UInt8], to path: String) throws(SandboxError) {
+        if read(path, expecting: bytes.count) == bytes { return }
         // A file of another content under this name was cut or changed: it is replaced whole, never written over.
         let temporary = path + ".\(getpid()).new"
-        mkdir(directory, 0o755)
         let descriptor = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
         guard descriptor >= 0 else { throw failure(temporary) }
         defer { close(descriptor) }
@@ -31,7 +48,6 @@ package enum RunnerFiles {
             done += count
         }
         guard fsync(descriptor) == 0, rename(temporary, path) == 0 else { throw failure(path) }
-        return path
     }
 
     private static func failure(_ path: String) -> SandboxError {
@@ -54,10 +70,14 @@ package enum RunnerFiles {
         return Array(bytes[..<done])
     }
 
-    /// 128 bits of FNV-1a from two offsets: names versions of our own file, is no defence against anyone.
-    private static func fingerprint(_ bytes: [UInt8]) -> String {
+    /// 128 bits of FNV-1a from two offsets: names versions of our own files, is no defence against anyone.
+    private static func fingerprint(_ files: [(path: String, bytes: [UInt8])]) -> String {
         func hash(_ offset: UInt64) -> String {
-            let value = bytes.reduce(offset) { ($0 ^ UInt64($1)) &* 0x100_0000_01B3 }
+            var value = offset
+            for file in files {
+                for byte in file.path.utf8 { value = (value ^ UInt64(byte)) &* 0x100_0000_01B3 }
+                for byte in file.bytes { value = (value ^ UInt64(byte)) &* 0x100_0000_01B3 }
+            }
             let text = String(value, radix: 16)
             return String(repeating: "0", count: 16 - text.count) + text
         }

@@ -42,9 +42,9 @@ final class InvocationFixture: FunctionCatalog {
             LauncherLocation.beside(), "weir-launcher must lie beside the test bundle: build the whole package")
         let logger = Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() })
         launcher = try Launcher(.init(path: path), logger: logger)
-        let runner = try RunnerFiles.python(in: directory.file("runtimes"))
+        let runners = try RunnerFiles.install(in: directory.file("runtimes"))
         let configuration = InvocationConfiguration(
-            python: Self.python ?? "/usr/bin/python3", pythonRunner: runner, maximumWorkers: maximumWorkers,
+            python: Self.python ?? "/usr/bin/python3", runners: runners, maximumWorkers: maximumWorkers,
             idleGrace: idleGrace, frameCalls: frameCalls)
         versions = Versions()
         notices = Notices()

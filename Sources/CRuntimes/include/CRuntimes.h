@@ -2,6 +2,12 @@
 
 #include <stddef.h>
 
-// The programs that run inside a worker, as they stand in Runtimes/.
-const unsigned char *weir_python_runner(void);
-size_t weir_python_runner_length(void);
+// One of the files that run inside a worker, as it stands in Runtimes/.
+struct weir_runtime_file {
+    const char *path;
+    const unsigned char *bytes;
+    size_t length;
+};
+
+// All of them; the number of them goes to `count`.
+const struct weir_runtime_file *weir_runtime_files(size_t *count);

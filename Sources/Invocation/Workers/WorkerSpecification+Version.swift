@@ -12,7 +12,7 @@ extension WorkerSpecification {
         case .python:
             // Isolated from the environment, the user's folder and `site`: what a function sees is its own code, the
             // standard library and (added by the runner) the system's installed packages.
-            arguments = [configuration.python, "-I", "-S", "-E", "-X", "utf8", configuration.pythonRunner]
+            arguments = [configuration.python, "-I", "-S", "-E", "-X", "utf8", configuration.runners.python]
             framing = .lengthPrefixed
             maximumMessage = configuration.answerLimit + Ledger.size
         // A container is started by its engine and never comes here.

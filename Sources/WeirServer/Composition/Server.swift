@@ -108,12 +108,12 @@ public struct Server: Sendable {
         guard let program = configuration.launcher ?? LauncherLocation.beside() else {
             throw StartError("weir-launcher is not beside this program: build it, or name it with --launcher")
         }
-        let runner = try starting("the runtimes") { try RunnerFiles.python(in: data.runtimes) }
+        let runners = try starting("the runtimes") { try RunnerFiles.install(in: data.runtimes) }
         let launcher = try starting("the launcher \(program)") {
             try Launcher(Launcher.Configuration(path: program), logger: logger)
         }
         let settings = InvocationConfiguration(
-            python: Server.absolute(configuration.python), pythonRunner: runner,
+            python: Server.absolute(configuration.python), runners: runners,
             maximumWorkers: configuration.workers, idleGrace: configuration.idleGrace)
         return FunctionInvoker(
             settings, catalog: functions, launcher: launcher, logger: logger, onLogLine: { logs.add($0) })
