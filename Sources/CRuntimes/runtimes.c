@@ -46,6 +46,46 @@ static const unsigned char python_weir_runner_wire_py[] = {
 #embed "Assets/python/weir_runner/wire.py"
 };
 
+static const unsigned char nodejs_answers_js[] = {
+#embed "Assets/nodejs/answers.js"
+};
+
+static const unsigned char nodejs_events_js[] = {
+#embed "Assets/nodejs/events.js"
+};
+
+static const unsigned char nodejs_loading_js[] = {
+#embed "Assets/nodejs/loading.js"
+};
+
+static const unsigned char nodejs_logs_js[] = {
+#embed "Assets/nodejs/logs.js"
+};
+
+static const unsigned char nodejs_overlapping_js[] = {
+#embed "Assets/nodejs/overlapping.js"
+};
+
+static const unsigned char nodejs_resolution_mjs[] = {
+#embed "Assets/nodejs/resolution.mjs"
+};
+
+static const unsigned char nodejs_runner_js[] = {
+#embed "Assets/nodejs/runner.js"
+};
+
+static const unsigned char nodejs_stem_js[] = {
+#embed "Assets/nodejs/stem.js"
+};
+
+static const unsigned char nodejs_sums_js[] = {
+#embed "Assets/nodejs/sums.js"
+};
+
+static const unsigned char nodejs_wire_js[] = {
+#embed "Assets/nodejs/wire.js"
+};
+
 static const struct weir_runtime_file files[] = {
     {"python/runner.py", python_runner_py, sizeof python_runner_py},
     {"python/weir_runner/__init__.py", python_weir_runner__init__py, sizeof python_weir_runner__init__py},
@@ -58,6 +98,16 @@ static const struct weir_runtime_file files[] = {
     {"python/weir_runner/serving.py", python_weir_runner_serving_py, sizeof python_weir_runner_serving_py},
     {"python/weir_runner/stem.py", python_weir_runner_stem_py, sizeof python_weir_runner_stem_py},
     {"python/weir_runner/wire.py", python_weir_runner_wire_py, sizeof python_weir_runner_wire_py},
+    {"nodejs/answers.js", nodejs_answers_js, sizeof nodejs_answers_js},
+    {"nodejs/events.js", nodejs_events_js, sizeof nodejs_events_js},
+    {"nodejs/loading.js", nodejs_loading_js, sizeof nodejs_loading_js},
+    {"nodejs/logs.js", nodejs_logs_js, sizeof nodejs_logs_js},
+    {"nodejs/overlapping.js", nodejs_overlapping_js, sizeof nodejs_overlapping_js},
+    {"nodejs/resolution.mjs", nodejs_resolution_mjs, sizeof nodejs_resolution_mjs},
+    {"nodejs/runner.js", nodejs_runner_js, sizeof nodejs_runner_js},
+    {"nodejs/stem.js", nodejs_stem_js, sizeof nodejs_stem_js},
+    {"nodejs/sums.js", nodejs_sums_js, sizeof nodejs_sums_js},
+    {"nodejs/wire.js", nodejs_wire_js, sizeof nodejs_wire_js},
 };
 
 const struct weir_runtime_file *weir_runtime_files(size_t *count) {

@@ -5,6 +5,8 @@ package import Sandboxes
 package struct InvocationConfiguration: Sendable {
     /// The Python interpreter, absolute.
     package var python: String
+    /// The JavaScript interpreter, absolute.
+    package var node: String
     /// What runs inside a worker of an interpreter.
     package var runners: RunnerFiles
     /// Workers of all functions together.
@@ -21,11 +23,13 @@ package struct InvocationConfiguration: Sendable {
     package var frameBytes: Int
 
     package init(
-        python: String = InvocationConfiguration.defaultPython, runners: RunnerFiles, maximumWorkers: Int = 64,
+        python: String = InvocationConfiguration.defaultPython,
+        node: String = InvocationConfiguration.defaultNode, runners: RunnerFiles, maximumWorkers: Int = 64,
         idleGrace: Int64 = 60_000, answerLimit: Int = 1 << 20, fileSizeLimit: UInt64 = 1 << 40, frameCalls: Int = 256,
         frameBytes: Int = 4 << 20
     ) {
         self.python = python
+        self.node = node
         self.runners = runners
         self.maximumWorkers = maximumWorkers
         self.idleGrace = idleGrace
@@ -36,10 +40,13 @@ package struct InvocationConfiguration: Sendable {
     }
 
     /// The system's interpreter, else the first on the PATH. When there is none, the first start says so.
-    package static var defaultPython: String {
+    package static var defaultPython: String { program("python3") }
+    package static var defaultNode: String { program("node") }
+
+    private static func program(_ name: String) -> String {
         let usual = ["/usr/bin", "/usr/local/bin"]
         let path = (getenv("PATH").map { String(cString: $0) } ?? "").split(separator: ":").map { String($0) }
-        let candidates = (usual + path).map { $0 + "/python3" }
-        return candidates.first { access($0, X_OK) == 0 } ?? "/usr/bin/python3"
+        let candidates = (usual + path).map { "\($0)/\(name)" }
+        return candidates.first { access($0, X_OK) == 0 } ?? "/usr/bin/\(name)"
     }
 }

@@ -7,6 +7,7 @@ package struct RunnerFiles: Sendable, Hashable {
     package let directory: String
 
     package var python: String { directory + "/python/runner.py" }
+    package var nodejs: String { directory + "/nodejs/runner.js" }
 
     /// Writes the runners below `directory` unless they are there.
     ///

@@ -35,6 +35,10 @@ final class InvocationFixture: FunctionCatalog {
         ["/usr/bin/python3", "/usr/local/bin/python3"].first { FileManager.default.isExecutableFile(atPath: $0) }
     }
     static var hasPython: Bool { python != nil }
+    static var node: String? {
+        ["/usr/bin/node", "/usr/local/bin/node"].first { FileManager.default.isExecutableFile(atPath: $0) }
+    }
+    static var hasNode: Bool { node != nil }
 
     init(maximumWorkers: Int = 8, idleGrace: Int64 = 60_000, frameCalls: Int = 256) throws {
         directory = try TemporaryDirectory("invocation")
@@ -44,7 +48,8 @@ final class InvocationFixture: FunctionCatalog {
         launcher = try Launcher(.init(path: path), logger: logger)
         let runners = try RunnerFiles.install(in: directory.file("runtimes"))
         let configuration = InvocationConfiguration(
-            python: Self.python ?? "/usr/bin/python3", runners: runners, maximumWorkers: maximumWorkers,
+            python: Self.python ?? "/usr/bin/python3", node: Self.node ?? "/usr/bin/node", runners: runners,
+            maximumWorkers: maximumWorkers,
             idleGrace: idleGrace, frameCalls: frameCalls)
         versions = Versions()
         notices = Notices()
@@ -65,6 +70,16 @@ final class InvocationFixture: FunctionCatalog {
         _ change: (inout FunctionVersion.Limits) -> Void = { _ in }
     ) throws -> FunctionReference {
         try add(name, .python, "\(name).py", source, handler, parameters, environment, change)
+    }
+
+    /// Adds a function of one JavaScript file.
+    @discardableResult
+    func javaScript(
+        _ name: String, _ source: String, file: String? = nil, handler: String? = nil, parameters: JSONObject = [:],
+        environment: [FunctionVersion.EnvironmentVariable] = [],
+        _ change: (inout FunctionVersion.Limits) -> Void = { _ in }
+    ) throws -> FunctionReference {
+        try add(name, .nodejs, file ?? "\(name).js", source, handler, parameters, environment, change)
     }
 
     /// Adds a function that is a program with a `#!` line.
@@ -95,6 +110,15 @@ final class InvocationFixture: FunctionCatalog {
             codeDirectory: folder, parameters: parameters, environment: environment, limits: limits)
         versions.known.withLock { $0[name] = version }
         return FunctionReference(namespace: "default", name: name)
+    }
+
+    /// Puts another file beside a function's code.
+    func add(_ path: String, _ content: String, to function: FunctionReference) throws {
+        let version = try #require(self.version(namespace: function.namespace, name: function.name, digest: nil))
+        let file = URL(fileURLWithPath: version.codeDirectory + "/" + path)
+        try FileManager.default.createDirectory(
+            at: file.deletingLastPathComponent(), withIntermediateDirectories: true)
+        try Data(content.utf8).write(to: file)
     }
 
     func call(_ function: FunctionReference, _ arguments: JSONObject = [:]) async -> Activation {

@@ -263,6 +263,40 @@ struct PythonTests {
         }
     }
 
+    @Test func coroutinesRunOnOneLoop() async throws {
+        try await withInvoker { fixture in
+            let source = """
+                import asyncio
+                async def {name}({arguments}):
+                    await asyncio.sleep(0)
+                    return id(asyncio.get_running_loop())
+                """
+            for (name, arguments) in [
+                ("handle", "event, context"), ("main", "args"), ("handle_batch", "events, context"),
+            ] {
+                let function = try fixture.python(
+                    name,
+                    source.replacing("{name}", with: name).replacing("{arguments}", with: arguments))
+                let events = (0..<3).map { event("\($0)") }
+                let first = await fixture.call(function, events: events)
+                let second = await fixture.call(function, events: events)
+                #expect(first.allSatisfy { $0.status == .success })
+                #expect(Set((first + second).map(\.json)).count == 1)
+            }
+        }
+    }
+
+    @Test func aModuleOfTheFunctionIsNotHiddenByOneOfTheRunner() async throws {
+        try await withInvoker { fixture in
+            let function = try fixture.python(
+                "own", "import mmap, events\ndef main(a): return [mmap.mine, events.mine]")
+            let folder = try #require(fixture.version(namespace: "default", name: "own", digest: nil)).codeDirectory
+            try write("mine = 1", to: folder + "/mmap.py")
+            try write("mine = 2", to: folder + "/events.py")
+            #expect(await fixture.call(function).json == [1, 2])
+        }
+    }
+
     @Test func aMissingFunctionIsNamed() async throws {
         try await withInvoker { fixture in
             let activation = await fixture.call(FunctionReference(namespace: "default", name: "nobody"))

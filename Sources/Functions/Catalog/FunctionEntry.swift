@@ -1,11 +1,14 @@
 /// Finds what to start inside a function's code.
 enum FunctionEntry {
-    /// The file to start and the handler's name in it (Python only; `nil`: the runtime looks).
+    /// The file to start and the handler's name in it (interpreters only; `nil`: the runtime looks).
+    ///
+    /// - Parameter folder: where the code lies.
     static func find(
-        _ spec: FunctionSpec, in code: StoredCode
+        _ spec: FunctionSpec, in code: StoredCode, at folder: String
     ) throws(FunctionError) -> (entry: String, handler: String?) {
         switch spec.runtime {
         case .python: try python(spec.handler, code)
+        case .nodejs: try javaScript(spec.handler, code, folder)
         case .executable: (try program(spec.handler, code), nil)
         case .container: (try container(spec, code), spec.handler)
         }
@@ -14,19 +17,8 @@ enum FunctionEntry {
     private static func python(
         _ handler: String?, _ code: StoredCode
     ) throws(FunctionError) -> (entry: String, handler: String?) {
-        var name = handler
-        if let handler {
-            let parts = handler.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
-            if parts.count == 2 || handler.hasSuffix(".py") {
-                guard code.files.contains(parts[0]) else {
-                    throw FunctionError(
-                        .invalidCode,
-                        "handler: there is no file \"\(parts[0])\" in the code; it has \(list(code.files))")
-                }
-                return (parts[0], parts.count == 2 ? parts[1] : nil)
-            }
-            name = handler
-        }
+        if let named = try named(handler, [".py"], code) { return named }
+        let name = handler
         if code.files.count == 1, let only = code.files.first { return (only, name) }
         for usual in ["__main__.py", "main.py", "handler.py"] where code.files.contains(usual) { return (usual, name) }
         let top = code.files.filter { $0.hasSuffix(".py") && !$0.contains("/") }
@@ -37,6 +29,20 @@ enum FunctionEntry {
                     + "it has \(list(code.files))")
         }
         return (only, name)
+    }
+
+    /// What a handler says that names a file: `file.py` or `file.py:name`; `nil` when it names none.
+    static func named(
+        _ handler: String?, _ suffixes: [String], _ code: StoredCode
+    ) throws(FunctionError) -> (entry: String, handler: String?)? {
+        guard let handler else { return nil }
+        let parts = handler.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
+        guard parts.count == 2 || suffixes.contains(where: { handler.hasSuffix($0) }) else { return nil }
+        guard code.files.contains(parts[0]) else {
+            throw FunctionError(
+                .invalidCode, "handler: there is no file \"\(parts[0])\" in the code; it has \(list(code.files))")
+        }
+        return (parts[0], parts.count == 2 ? parts[1] : nil)
     }
 
     private static func program(_ handler: String?, _ code: StoredCode) throws(FunctionError) -> String {
@@ -75,7 +81,7 @@ enum FunctionEntry {
         return code.files.count == 1 ? code.files.first ?? "" : ""
     }
 
-    private static func list(_ names: [String]) -> String {
+    static func list(_ names: [String]) -> String {
         names.prefix(5).joined(separator: ", ") + (names.count > 5 ? " and \(names.count - 5) more" : "")
     }
 }

@@ -81,7 +81,8 @@ package final class FunctionRepository: FunctionCatalog {
         try review(spec, namespace)
         let stored = try await store(spec, upload)
         defer { store.release(stored) }
-        let (entry, handler) = try FunctionEntry.find(spec, in: stored)
+        let (entry, handler) = try FunctionEntry.find(
+            spec, in: stored, at: store.folder(stored.digest))
         let image = try await image(of: spec, stored, namespace, name)
         let document = FunctionVersion.document(spec, entry: entry, handler: handler, image: image)
         let digest = FunctionVersion.digest(content: stored.digest, document: document)
@@ -117,7 +118,8 @@ package final class FunctionRepository: FunctionCatalog {
         // The code is unpacked to be looked at; nothing refers to it, so the next collection takes it.
         let stored = try await store(spec, upload)
         defer { store.release(stored) }
-        let (entry, handler) = try FunctionEntry.find(spec, in: stored)
+        let (entry, handler) = try FunctionEntry.find(
+            spec, in: stored, at: store.folder(stored.digest))
         let image = try await image(of: spec, stored, namespace, name, mayBuild: false)
         let version = FunctionVersion.document(spec, entry: entry, handler: handler, image: image)
         return (spec.document, FunctionVersion.digest(content: stored.digest, document: version))
@@ -232,7 +234,7 @@ package final class FunctionRepository: FunctionCatalog {
         let filename: String
         switch spec.source {
         case .code(let text):
-            (bytes, filename) = (Array(text.utf8), isProgram || spec.runtime == .container ? "main" : "main.py")
+            (bytes, filename) = (Array(text.utf8), spec.runtime.singleFileName)
         case .file(let name):
             (bytes, filename) = (upload.code, upload.filename.isEmpty ? name : upload.filename)
         case .image:
@@ -243,6 +245,17 @@ package final class FunctionRepository: FunctionCatalog {
             return try await store.put(bytes, filename: filename, isProgram: isProgram)
         } catch {
             throw FunctionError(error)
+        }
+    }
+}
+
+extension FunctionVersion.Runtime {
+    /// What code is called that came without a file.
+    fileprivate var singleFileName: String {
+        switch self {
+        case .python: "main.py"
+        case .nodejs: "main.js"
+        case .executable, .container: "main"
         }
     }
 }

@@ -92,7 +92,9 @@ package struct FunctionSpec: Sendable, Hashable {
         } else {
             throw DocumentError(
                 path: reader.path(of: "runtime"),
-                message: "this is required here (python or executable): only for a file that ends in .py it is clear")
+                message:
+                    "this is required here (python, nodejs or executable): it is clear only for a file that ends in "
+                    + ".py, .js, .mjs or .cjs")
         }
         handler = try reader.string("handler")
         if let handler { try Self.check(handler: handler, path: reader.path(of: "handler")) }
@@ -150,7 +152,9 @@ package struct FunctionSpec: Sendable, Hashable {
 
     private static func runtime(of source: Source) -> FunctionVersion.Runtime? {
         guard case .file(let name) = source else { return nil }
-        return name.lowercased().hasSuffix(".py") ? .python : nil
+        let lower = name.lowercased()
+        if lower.hasSuffix(".py") { return .python }
+        return FunctionEntry.javaScript.contains { lower.hasSuffix($0) } ? .nodejs : nil
     }
 
     private static func check(

@@ -5,6 +5,7 @@ public struct FunctionVersion: Sendable, Hashable {
     /// What runs the code.
     public enum Runtime: String, Sendable, Hashable, CaseIterable {
         case python
+        case nodejs
         /// Any program: one JSON line in, one out.
         case executable
         /// A container, whose image brings what runs the code.
@@ -37,7 +38,8 @@ public struct FunctionVersion: Sendable, Hashable {
     /// The file inside `codeDirectory` that holds the handler or is the program, relative, `/`-separated; empty for a
     /// container without code.
     public var entry: String
-    /// The handler's name; `nil`: the first of `handle_batch`, `handle`, `main` that the module defines.
+    /// The handler's name; `nil`: the first of `handle_batch` (JavaScript: `handleBatch`), `handle`, `main`
+    /// that the module defines.
     public var handler: String?
     /// The folder of the unpacked code, absolute, read-only, shared by all workers of the version; empty when all code
     /// is in an image.

@@ -89,7 +89,7 @@ struct ProcessWorkers: WorkerKind {
 
     func runs(_ version: FunctionVersion) -> Bool {
         switch version.runtime {
-        case .python, .executable: true
+        case .python, .nodejs, .executable: true
         case .container: false
         }
     }

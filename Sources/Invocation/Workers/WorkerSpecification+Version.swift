@@ -15,6 +15,10 @@ extension WorkerSpecification {
             arguments = [configuration.python, "-I", "-S", "-E", "-X", "utf8", configuration.runners.python]
             framing = .lengthPrefixed
             maximumMessage = configuration.answerLimit + Ledger.size
+        case .nodejs:
+            arguments = [configuration.node, configuration.runners.nodejs]
+            framing = .lengthPrefixed
+            maximumMessage = configuration.answerLimit + Ledger.size
         // A container is started by its engine and never comes here.
         case .executable, .container:
             arguments = [version.codeDirectory + "/" + version.entry]
