@@ -83,7 +83,12 @@ let package = Package(
         library("Staging", ["CloudEvents", "Manifest", "Channels", "Functions", "CLinux", crypto]),
         .target(name: "CSandbox"),
         .executableTarget(name: "weir-launcher", dependencies: ["CSandbox"]),
-        library("Sandboxes", ["CloudEvents", "CSandbox", "CRuntimes", "CLinux", log, lifecycle]),
+        library(
+            "Sandboxes",
+            [
+                "CloudEvents", "Manifest", "Identity", "Functions", "CSandbox", "CRuntimes", "CLinux", httpClient,
+                nioCore, nioHTTP1, crypto, log, lifecycle,
+            ]),
         library(
             "Invocation", ["CloudEvents", "Manifest", "Channels", "Functions", "Sandboxes", log, lifecycle, deque]),
         library(
@@ -125,8 +130,9 @@ let package = Package(
             ], path: "Benchmarks", swiftSettings: settings),
 
         .target(
-            name: "TestSupport", dependencies: ["CloudEvents", "CKafka"], path: "Tests/TestSupport",
-            swiftSettings: settings),
+            name: "TestSupport",
+            dependencies: ["CloudEvents", "CKafka", "CZlib", httpClient, nioCore, nioHTTP1, crypto],
+            path: "Tests/TestSupport", swiftSettings: settings),
         tests("CloudEventsTests", ["CloudEvents", yams]),
         tests("KafkaTests", ["Kafka", "CKafka", "CloudEvents", log]),
         tests("ManifestTests", ["Manifest", "CloudEvents"]),
@@ -139,6 +145,12 @@ let package = Package(
             ["EventSources", "Persistence", "StorageEvents", "Channels", "CloudEvents", "Manifest", log]),
         tests("FunctionsTests", ["Functions", "Persistence", "CloudEvents", "Manifest"]),
         tests("StagingTests", ["Staging", "Functions", "CloudEvents"]),
+        tests(
+            "SandboxesTests",
+            [
+                "Sandboxes", "Functions", "Identity", "CloudEvents", "Manifest", "CLinux", httpClient, nioCore,
+                nioPosix, nioHTTP1, log,
+            ]),
         tests("InvocationTests", ["Invocation", "Sandboxes", "Functions", "Channels", "CloudEvents"]),
         tests(
             "DeliveryTests",

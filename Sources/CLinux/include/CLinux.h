@@ -2,5 +2,6 @@
 
 #include "archive.h"
 #include "checksums.h"
+#include "containers.h"
 #include "files.h"
 #include "inotify.h"

@@ -1,21 +1,21 @@
 import CZlib
 
 /// zlib's inflate over bytes in memory.
-final class Inflater {
-    enum Wrapping: Int32 {
+package final class Inflater {
+    package enum Wrapping: Int32 {
         case raw = -15
         case gzip = 31
     }
 
-    struct Step {
-        var consumed: Int
-        var isEnd: Bool
+    package struct Step {
+        package var consumed: Int
+        package var isEnd: Bool
     }
 
     /// zlib keeps a pointer to it inside its own state, so it must not move.
     private let stream: UnsafeMutablePointer<z_stream>
 
-    init(_ wrapping: Wrapping) throws(ArchiveError) {
+    package init(_ wrapping: Wrapping) throws(ArchiveError) {
         stream = .allocate(capacity: 1)
         guard weir_inflate_init(stream, wrapping.rawValue) == Z_OK else {
             stream.deallocate()
@@ -31,7 +31,7 @@ final class Inflater {
     /// Unpacks from `input` until `output` is full or the data end; `nil`: these are no such data.
     ///
     /// `output` keeps the bytes that came out, at most `capacity`.
-    func step(_ input: ArraySlice<UInt8>, into output: inout [UInt8], capacity: Int = 64 << 10) -> Step? {
+    package func step(_ input: ArraySlice<UInt8>, into output: inout [UInt8], capacity: Int = 64 << 10) -> Step? {
         var result = Z_OK
         var consumed = 0
         output = [UInt8](unsafeUninitializedCapacity: capacity) { buffer, count in
@@ -55,7 +55,7 @@ final class Inflater {
     }
 
     /// Begins anew, as for the next member of a gzip file.
-    func reset() { inflateReset(stream) }
+    package func reset() { inflateReset(stream) }
 }
 
 /// The CRC-32 of zip, chunk by chunk.

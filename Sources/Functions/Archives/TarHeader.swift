@@ -1,7 +1,7 @@
 /// One block of 512 bytes that announces an entry of a tar file (POSIX.1-2017 pax, "ustar Interchange Format", and
 /// GNU tar's manual, "Basic Tar Format").
-struct TarHeader {
-    static let blockSize = 512
+package struct TarHeader {
+    package static let blockSize = 512
 
     var name: [UInt8]
     var mode: Int64
@@ -34,7 +34,7 @@ struct TarHeader {
     }
 
     /// Octal text, or GNU's binary form when the first bit is set; `nil`: neither.
-    static func number(_ field: ArraySlice<UInt8>) -> Int64? {
+    package static func number(_ field: ArraySlice<UInt8>) -> Int64? {
         guard let first = field.first else { return nil }
         if first & 0x80 != 0 {
             // Negative ones (0xFF) have no meaning for what is read here.
