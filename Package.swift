@@ -83,11 +83,12 @@ let package = Package(
         library("Staging", ["CloudEvents", "Manifest", "Channels", "Functions", "CLinux", crypto]),
         .target(name: "CSandbox"),
         .executableTarget(name: "weir-launcher", dependencies: ["CSandbox"]),
+        .systemLibrary(name: "CSeccomp", pkgConfig: "libseccomp", providers: [.apt(["libseccomp-dev"])]),
         library(
             "Sandboxes",
             [
-                "CloudEvents", "Manifest", "Identity", "Functions", "CSandbox", "CRuntimes", "CLinux", httpClient,
-                nioCore, nioHTTP1, crypto, log, lifecycle,
+                "CloudEvents", "Manifest", "Identity", "Functions", "CSandbox", "CRuntimes", "CSeccomp", "CLinux",
+                httpClient, nioCore, nioHTTP1, crypto, log, lifecycle,
             ]),
         library(
             "Invocation", ["CloudEvents", "Manifest", "Channels", "Functions", "Sandboxes", log, lifecycle, deque]),
@@ -148,10 +149,10 @@ let package = Package(
         tests(
             "SandboxesTests",
             [
-                "Sandboxes", "Functions", "Identity", "CloudEvents", "Manifest", "CLinux", httpClient, nioCore,
-                nioPosix, nioHTTP1, log,
+                "Sandboxes", "CSandbox", "Functions", "Identity", "CloudEvents", "Manifest", "CLinux", httpClient,
+                nioCore, nioPosix, nioHTTP1, log,
             ]),
-        tests("InvocationTests", ["Invocation", "Sandboxes", "Functions", "Channels", "CloudEvents"]),
+        tests("InvocationTests", ["Invocation", "Sandboxes", "CSandbox", "Functions", "Channels", "CloudEvents"]),
         tests(
             "DeliveryTests",
             [

@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "descriptors.h"
 #include "launcher_protocol.h"
 
 int weir_launcher_spawn(const char *path, pid_t *pid, int *control) {
@@ -46,44 +47,12 @@ int weir_launcher_spawn(const char *path, pid_t *pid, int *control) {
 }
 
 int weir_launcher_send(int control, const void *request, size_t length, int descriptor) {
-    struct iovec part = {.iov_base = (void *)request, .iov_len = length};
-    union {
-        struct cmsghdr header;
-        char space[CMSG_SPACE(sizeof(int))];
-    } ancillary = {0};
-    struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
-    if (descriptor >= 0) {
-        message.msg_control = ancillary.space;
-        message.msg_controllen = sizeof ancillary.space;
-        struct cmsghdr *rights = CMSG_FIRSTHDR(&message);
-        rights->cmsg_level = SOL_SOCKET;
-        rights->cmsg_type = SCM_RIGHTS;
-        rights->cmsg_len = CMSG_LEN(sizeof(int));
-        memcpy(CMSG_DATA(rights), &descriptor, sizeof descriptor);
-    }
-    return sendmsg(control, &message, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 ? -errno : 0;
+    return send_with_descriptors(control, request, length, &descriptor, 1) < 0 ? -errno : 0;
 }
 
 int weir_launcher_receive(int control, struct weir_reply *reply, int descriptors[3]) {
-    struct iovec part = {.iov_base = reply, .iov_len = sizeof *reply};
-    union {
-        struct cmsghdr header;
-        char space[CMSG_SPACE(3 * sizeof(int))];
-    } ancillary = {0};
-    struct msghdr message = {
-        .msg_iov = &part,
-        .msg_iovlen = 1,
-        .msg_control = ancillary.space,
-        .msg_controllen = sizeof ancillary.space,
-    };
-    descriptors[0] = descriptors[1] = descriptors[2] = -1;
-    ssize_t count = recvmsg(control, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+    ssize_t count = receive_with_descriptors(control, reply, sizeof *reply, descriptors, 3);
     if (count < 0) return -errno;
-    for (struct cmsghdr *rights = CMSG_FIRSTHDR(&message); rights; rights = CMSG_NXTHDR(&message, rights)) {
-        if (rights->cmsg_level != SOL_SOCKET || rights->cmsg_type != SCM_RIGHTS) continue;
-        size_t found = (rights->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-        memcpy(descriptors, CMSG_DATA(rights), (found < 3 ? found : 3) * sizeof(int));
-    }
     if (count == 0) return 0;
     return count == sizeof *reply ? 1 : -EBADMSG;
 }

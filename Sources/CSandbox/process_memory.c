@@ -7,6 +7,11 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+int weir_memory_file(void) {
+    int descriptor = memfd_create("weir", MFD_CLOEXEC);
+    return descriptor < 0 ? -errno : descriptor;
+}
+
 int weir_ledger_create(size_t size) {
     int descriptor = memfd_create("weir-ledger", MFD_CLOEXEC | MFD_ALLOW_SEALING);
     if (descriptor < 0) return -errno;

@@ -3,109 +3,20 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/sched.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <time.h>
-#include <unistd.h>
 
-enum { argument_maximum = 1024 };
-
-// Everything that the child needs, made before it exists: between vfork and exec only system calls are allowed.
-struct plan {
-    char *arguments[argument_maximum + 1];
-    char *environment[argument_maximum + 1];
-    const char *directory;
-    const struct weir_request *request;
-    pid_t launcher;
-    int input, output, error_output, control, ledger;  // the child's ends
-    volatile int error;
-    volatile enum weir_stage stage;
-};
-
-static int split(const struct weir_request *request, char *strings, struct plan *plan) {
-    if (request->argument_count == 0 || request->argument_count > argument_maximum
-        || request->environment_count > argument_maximum || request->limit_count > weir_limit_count
-        || request->strings_length == 0 || strings[request->strings_length - 1] != 0)
-        return EINVAL;
-    char *next = strings, *end = strings + request->strings_length;
-    for (uint32_t i = 0; i < request->argument_count; i++) {
-        if (next >= end) return EINVAL;
-        plan->arguments[i] = next;
-        next += strlen(next) + 1;
-    }
-    plan->arguments[request->argument_count] = NULL;
-    for (uint32_t i = 0; i < request->environment_count; i++) {
-        if (next >= end) return EINVAL;
-        plan->environment[i] = next;
-        next += strlen(next) + 1;
-    }
-    plan->environment[request->environment_count] = NULL;
-    if (next >= end) return EINVAL;
-    plan->directory = next;
-    return next + strlen(next) + 1 == end ? 0 : EINVAL;
-}
-
-static void fail(struct plan *plan, enum weir_stage stage) {
-    plan->error = errno;
-    plan->stage = stage;
-    _exit(127);
-}
-
-// Moves a descriptor out of the way of 0 … 4, so that the final places can be filled in any order.
-static int above(struct plan *plan, int descriptor) {
-    if (descriptor < 0) return descriptor;
-    int moved = fcntl(descriptor, F_DUPFD, 16);
-    if (moved < 0) fail(plan, weir_stage_descriptors);
-    return moved;
-}
-
-static void place(struct plan *plan, int descriptor, int target) {
-    if (descriptor >= 0 && dup2(descriptor, target) < 0) fail(plan, weir_stage_descriptors);
-}
-
-static void run_child(struct plan *plan) {
-    if (setsid() < 0) fail(plan, weir_stage_session);
-    // The launcher has one thread, so "the parent thread died" means that the launcher died.
-    if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0) fail(plan, weir_stage_session);
-    if (getppid() != plan->launcher) _exit(127);
-    umask(weir_worker_umask);
-    if (chdir(plan->directory) < 0) fail(plan, weir_stage_directory);
-
-    int input = above(plan, plan->input), output = above(plan, plan->output);
-    int error_output = above(plan, plan->error_output);
-    int control = above(plan, plan->control), ledger = above(plan, plan->ledger);
-    place(plan, input, 0);
-    place(plan, output, 1);
-    place(plan, error_output, 2);
-    place(plan, control, weir_worker_control);
-    place(plan, ledger, weir_worker_ledger);
-    unsigned first_unused = control < 0 ? 3 : ledger < 0 ? 4 : 5;
-    if (close_range(first_unused, ~0U, 0) < 0) fail(plan, weir_stage_descriptors);
-
-    for (uint32_t i = 0; i < plan->request->limit_count; i++) {
-        struct rlimit limit = {plan->request->limits[i].value, plan->request->limits[i].value};
-        if (setrlimit((int)plan->request->limits[i].resource, &limit) < 0) fail(plan, weir_stage_limits);
-    }
-    // What is ignored stays ignored over exec; a worker begins as a process from a shell would.
-    for (int number = 1; number < NSIG; number++) {
-        if (number != SIGKILL && number != SIGSTOP) signal(number, SIG_DFL);
-    }
-    sigset_t none;
-    sigemptyset(&none);
-    sigprocmask(SIG_SETMASK, &none, NULL);
-    // A program that was just unpacked may still be open for writing in a process that another thread of the server is
-    // about to replace (it inherits every descriptor until its own exec): that passes within moments.
-    for (int attempt = 0; attempt < 25; attempt++) {
-        execve(plan->arguments[0], plan->arguments, plan->environment);
-        if (errno != ETXTBSY) break;
-        nanosleep(&(struct timespec){.tv_nsec = 2000000}, NULL);
-    }
-    fail(plan, weir_stage_exec);
-}
+#include "groups.h"
+#include "request_strings.h"
+#include "sandbox_process.h"
+#include "system_calls.h"
 
 static void close_all(const int *descriptors, int count) {
     for (int i = 0; i < count; i++) {
@@ -113,65 +24,126 @@ static void close_all(const int *descriptors, int count) {
     }
 }
 
-// Opens the worker's channels: its ends go into the plan, the server's into `server`.
-static int open_channels(struct plan *plan, int on_stdio, int server[3]) {
+// Opens the worker's channels: its ends go into the plan, the others' into `started`.
+static int open_channels(struct plan *plan, int on_stdio, struct weir_started *started) {
     int pair[2];
-    plan->input = plan->output = plan->error_output = plan->control = -1;
     if (on_stdio) {
         if (pipe2(pair, O_CLOEXEC) < 0) return errno;
         plan->input = pair[0];
-        server[0] = pair[1];
+        started->descriptors[0] = pair[1];
     } else {
         if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0) return errno;
         plan->control = pair[0];
-        server[0] = pair[1];
+        started->descriptors[0] = pair[1];
         plan->input = open("/dev/null", O_RDONLY | O_CLOEXEC);
         if (plan->input < 0) return errno;
     }
     if (pipe2(pair, O_CLOEXEC) < 0) return errno;
     plan->output = pair[1];
-    server[1] = pair[0];
+    started->descriptors[1] = pair[0];
     if (pipe2(pair, O_CLOEXEC) < 0) return errno;
     plan->error_output = pair[1];
-    server[2] = pair[0];
+    started->descriptors[2] = pair[0];
     for (int i = 0; i < 3; i++) {
-        if (fcntl(server[i], F_SETFL, O_NONBLOCK) < 0) return errno;
+        if (fcntl(started->descriptors[i], F_SETFL, O_NONBLOCK) < 0) return errno;
     }
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) < 0) return errno;
+    plan->status = pair[1];
+    started->status = pair[0];
     return 0;
 }
 
-struct weir_started weir_worker_start(const struct weir_request *request, char *strings, int ledger) {
-    struct weir_started started = {.pid = -1, .descriptors = {-1, -1, -1}};
+static int split(const struct weir_start *start, const char *strings, struct plan *plan) {
+    if (start->argument_count == 0 || start->argument_count > argument_maximum
+        || start->environment_count > argument_maximum || start->limit_count > weir_limit_count
+        || start->entry_count > weir_entry_count || start->filter > weir_filter_count)
+        return EINVAL;
+    struct request_strings rest = {strings, start->head.strings_length};
+    for (uint32_t i = 0; i < start->argument_count; i++) plan->arguments[i] = (char *)next_string(&rest);
+    plan->arguments[start->argument_count] = NULL;
+    for (uint32_t i = 0; i < start->environment_count; i++) plan->environment[i] = (char *)next_string(&rest);
+    plan->environment[start->environment_count] = NULL;
+    plan->directory = next_string(&rest);
+    for (uint32_t i = 0; i < start->entry_count; i++) {
+        plan->entries.source[i] = next_string(&rest);
+        plan->entries.target[i] = next_string(&rest);
+    }
+    return is_used_up(&rest) ? 0 : EINVAL;
+}
+
+static int write_map(pid_t pid, const char *file, const struct weir_id_map *map) {
+    char path[64], text[64];
+    if (map->count == 0) return 0;
+    snprintf(path, sizeof path, "/proc/%d/%s", (int)pid, file);
+    int length = snprintf(text, sizeof text, "%u %u %u\n", map->inside, map->outside, map->count);
+    int descriptor = open(path, O_WRONLY | O_CLOEXEC);
+    if (descriptor < 0) return errno;
+    int error = write(descriptor, text, (size_t)length) < 0 ? errno : 0;
+    close(descriptor);
+    return error;
+}
+
+static uint64_t namespaces(uint32_t flags) {
+    return (flags & weir_start_new_user ? CLONE_NEWUSER : 0) | (flags & weir_start_new_pid ? CLONE_NEWPID : 0)
+        | (flags & weir_start_new_mount ? CLONE_NEWNS : 0) | (flags & weir_start_new_ipc ? CLONE_NEWIPC : 0)
+        | (flags & weir_start_new_uts ? CLONE_NEWUTS : 0) | (flags & weir_start_new_net ? CLONE_NEWNET : 0);
+}
+
+static void run(struct plan *plan, struct weir_started *started) {
+    uint32_t flags = plan->start->head.flags;
+    struct clone_arguments arguments = {
+        .flags = CLONE_PIDFD | namespaces(flags) | (plan->groups.unified >= 0 ? CLONE_INTO_CGROUP : 0),
+        .pidfd = (uint64_t)(uintptr_t)&started->pidfd,
+        .exit_signal = SIGCHLD,
+        .cgroup = (uint64_t)(plan->groups.unified >= 0 ? plan->groups.unified : 0),
+    };
+    pid_t pid = clone_process(&arguments);
+    if (pid == 0) sandbox_process(plan);
+    if (pid < 0) {
+        started->error = errno;
+        started->stage = weir_stage_fork;
+        return;
+    }
+    started->pid = pid;
+    if (!(flags & weir_start_new_user)) return;
+    int error = write_map(pid, "uid_map", &plan->start->uid_map);
+    if (!error) error = write_map(pid, "gid_map", &plan->start->gid_map);
+    // The worker waits for this; without maps it is nobody and its first step fails, so the number need not be kept.
+    if (write(plan->go[1], error ? "n" : "y", 1) < 0) signal_process(started->pidfd, SIGKILL);
+}
+
+struct weir_started weir_worker_start(
+    const struct weir_start *start, const char *strings, int ledger, const int alive[2]) {
+    struct weir_started started = {.pid = -1, .pidfd = -1, .descriptors = {-1, -1, -1}, .status = -1};
     static struct plan plan;  // too large for a comfortable stack; there is one thread
-    plan = (struct plan){.request = request, .launcher = getpid(), .ledger = ledger};
-    plan.input = plan.output = plan.error_output = plan.control = -1;
-    started.error = split(request, strings, &plan);
+    plan = (struct plan){
+        .start = start, .launcher = getpid(), .ledger = ledger, .alive = {alive[0], alive[1]},
+        .input = -1, .output = -1, .error_output = -1, .control = -1, .status = -1, .go = {-1, -1},
+        .groups = {.tasks = {-1, -1, -1}, .unified = -1},
+    };
+    started.error = split(start, strings, &plan);
     started.stage = started.error ? weir_stage_request : weir_stage_none;
     if (started.error == 0) {
-        started.error = open_channels(&plan, request->flags & weir_start_on_stdio, started.descriptors);
+        started.error = open_channels(&plan, start->head.flags & weir_start_on_stdio, &started);
+        if (!started.error && (start->head.flags & weir_start_new_user) && pipe2(plan.go, O_CLOEXEC) < 0)
+            started.error = errno;
         started.stage = started.error ? weir_stage_descriptors : weir_stage_none;
     }
-    if (started.error == 0) {
-        // vfork: the launcher stands still until the child has begun the program (or failed), so that the child can
-        // say why it failed through shared memory, and nothing of the launcher is copied.
-#pragma clang diagnostic push
-#pragma clang diagnostic ignored "-Wdeprecated-declarations"
-        pid_t pid = vfork();
-#pragma clang diagnostic pop
-        if (pid == 0) run_child(&plan);
-        started.pid = pid;
-        if (pid < 0) {
-            started.error = errno;
-            started.stage = weir_stage_fork;
-        } else {
-            started.error = plan.error;
-            started.stage = plan.stage;
-        }
+    int has_groups = 0;
+    if (started.error == 0 && (start->head.flags & weir_start_groups)) {
+        started.error = groups_create(start->head.slot, start, &plan.groups);
+        started.stage = started.error ? weir_stage_groups : weir_stage_none;
+        has_groups = started.error == 0;
     }
-    close_all((int[]){plan.input, plan.output, plan.error_output, plan.control}, 4);
+    if (started.error == 0) run(&plan, &started);
+    close_all((int[]){plan.input, plan.output, plan.error_output, plan.control, plan.status, plan.go[0], plan.go[1]}, 7);
+    groups_close(&plan.groups);
     if (started.error != 0) {
+        if (has_groups) groups_remove(start->head.slot);
         close_all(started.descriptors, 3);
+        close_all((int[]){started.status, started.pidfd}, 2);
         started.descriptors[0] = started.descriptors[1] = started.descriptors[2] = -1;
+        started.status = started.pidfd = -1;
     }
     return started;
 }

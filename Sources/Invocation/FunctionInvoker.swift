@@ -71,8 +71,10 @@ package final class FunctionInvoker: Invoker {
     package var queuedCount: Int {
         state.withLock { state in state.machine.pools.values.reduce(0) { $0 + $1.queue.reduce(0) { $0 + $1.calls } } }
     }
-    /// The isolation level of the workers: plain child processes.
-    package var isolationLevel: Int { 0 }
+    /// The isolation level of the workers.
+    package var isolationLevel: Int { isolation?.level ?? 0 }
+    /// What this host's isolation is; `nil` when it was not tried, and workers are plain child processes.
+    package var isolation: IsolationReport? { launcher.isolation }
 
     // MARK: Invoker
 

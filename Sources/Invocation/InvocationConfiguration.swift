@@ -1,3 +1,4 @@
+package import Functions
 internal import Glibc
 package import Sandboxes
 
@@ -22,6 +23,9 @@ package struct InvocationConfiguration: Sendable {
     /// How many bytes one frame has at most, its last call excepted.
     package var frameBytes: Int
 
+    /// What of the host a version's workers see, beside their own.
+    package var visible: @Sendable (FunctionVersion) -> [SandboxMount] = { _ in [] }
+
     package init(
         python: String = InvocationConfiguration.defaultPython,
         node: String = InvocationConfiguration.defaultNode, runners: RunnerFiles, maximumWorkers: Int = 64,
@@ -37,6 +41,14 @@ package struct InvocationConfiguration: Sendable {
         self.fileSizeLimit = fileSizeLimit
         self.frameCalls = frameCalls
         self.frameBytes = frameBytes
+    }
+
+    /// The folder that holds an interpreter's own files, when it is not the system's: two above the real program.
+    static func prefix(ofProgram path: String) -> String? {
+        guard let real = realpath(path, nil) else { return nil }
+        defer { free(real) }
+        let folder = FolderPath.parent(FolderPath.parent(String(cString: real)))
+        return folder == "/" || folder == "/usr" || folder.hasPrefix("/usr/") ? nil : folder
     }
 
     /// The system's interpreter, else the first on the PATH. When there is none, the first start says so.

@@ -6,6 +6,8 @@ package struct RunnerFiles: Sendable, Hashable {
     /// The folder that holds them all, absolute.
     package let directory: String
 
+    package init(directory: String) { self.directory = directory }
+
     package var python: String { directory + "/python/runner.py" }
     package var nodejs: String { directory + "/nodejs/runner.js" }
 
@@ -20,17 +22,23 @@ package struct RunnerFiles: Sendable, Hashable {
             (path: String(cString: file.path), bytes: Array(UnsafeBufferPointer(start: file.bytes, count: file.length)))
         }
         let runners = RunnerFiles(directory: directory + "/" + fingerprint(files))
-        mkdir(directory, 0o755)
+        make(directory)
         for file in files {
             var above = runners.directory
-            mkdir(above, 0o755)
+            make(above)
             for part in file.path.split(separator: "/").dropLast() {
                 above += "/" + part
-                mkdir(above, 0o755)
+                make(above)
             }
             try write(file.bytes, to: runners.directory + "/" + file.path)
         }
         return runners
+    }
+
+    /// Every user's workers read it, whatever the server's file mode creation mask.
+    private static func make(_ folder: String) {
+        mkdir(folder, 0o755)
+        chmod(folder, 0o755)
     }
 
     private static func write(_ bytes: [UInt8], to path: String) throws(SandboxError) {
@@ -40,6 +48,7 @@ package struct RunnerFiles: Sendable, Hashable {
         let descriptor = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
         guard descriptor >= 0 else { throw failure(temporary) }
         defer { close(descriptor) }
+        fchmod(descriptor, 0o644)
         var done = 0
         while done < bytes.count {
             let count = bytes.withUnsafeBytes {

@@ -7,6 +7,10 @@ package struct SandboxError: Error, Sendable, Hashable, CustomStringConvertible 
         case launcherLost
         /// The worker's program could not be started.
         case startFailed
+        /// A sandbox, or a part of it, could not be made.
+        case sandboxFailed
+        /// The host gives less isolation than the operator demands.
+        case isolationMissing
         /// More strings than a start request holds.
         case requestTooLarge
         /// The system refused a resource (descriptors, memory, a thread).

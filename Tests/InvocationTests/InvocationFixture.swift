@@ -40,22 +40,41 @@ final class InvocationFixture: FunctionCatalog {
     }
     static var hasNode: Bool { node != nil }
 
-    init(maximumWorkers: Int = 8, idleGrace: Int64 = 60_000, frameCalls: Int = 256) throws {
+    /// Workers are isolated as well as this host does it; they see the fixture's folder, and may write there.
+    init(
+        maximumWorkers: Int = 8, idleGrace: Int64 = 60_000, frameCalls: Int = 256, isolation maximum: Int = 3
+    ) async throws {
         directory = try TemporaryDirectory("invocation")
         let path = try #require(
             LauncherLocation.beside(), "weir-launcher must lie beside the test bundle: build the whole package")
         let logger = Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() })
         launcher = try Launcher(.init(path: path), logger: logger)
         let runners = try RunnerFiles.install(in: directory.file("runtimes"))
-        let configuration = InvocationConfiguration(
+        await launcher.prepare(minimum: 0, maximum: maximum)
+        chmod(directory.path, 0o777)
+        var configuration = InvocationConfiguration(
             python: Self.python ?? "/usr/bin/python3", node: Self.node ?? "/usr/bin/node", runners: runners,
             maximumWorkers: maximumWorkers,
             idleGrace: idleGrace, frameCalls: frameCalls)
+        configuration.visible = { [path = directory.path] _ in
+            [SandboxMount(source: path, target: path, isReadOnly: false)]
+        }
         versions = Versions()
         notices = Notices()
         let notices = notices
         invoker = FunctionInvoker(
             configuration, catalog: versions, launcher: launcher, logger: logger, onLogLine: { notices.add($0) })
+    }
+
+    /// All processes below the launcher, by the host's numbers.
+    var processes: [Int32] { launcher.processID.map { descendants(of: $0) } ?? [] }
+
+    /// An empty file in which every worker may write, whatever its user.
+    func record(_ name: String) throws -> String {
+        let path = directory.file(name)
+        try write("", to: path)
+        chmod(path, 0o666)
+        return path
     }
 
     func version(namespace: String, name: String, digest: String?) -> FunctionVersion? {
@@ -137,10 +156,11 @@ final class InvocationFixture: FunctionCatalog {
 
 /// Runs a test with a fixture, which is stopped whatever happens.
 func withInvoker(
-    maximumWorkers: Int = 8, idleGrace: Int64 = 60_000, frameCalls: Int = 256,
+    maximumWorkers: Int = 8, idleGrace: Int64 = 60_000, frameCalls: Int = 256, isolation: Int = 3,
     _ body: (InvocationFixture) async throws -> Void
 ) async throws {
-    let fixture = try InvocationFixture(maximumWorkers: maximumWorkers, idleGrace: idleGrace, frameCalls: frameCalls)
+    let fixture = try await InvocationFixture(
+        maximumWorkers: maximumWorkers, idleGrace: idleGrace, frameCalls: frameCalls, isolation: isolation)
     do {
         try await body(fixture)
     } catch {
@@ -148,6 +168,16 @@ func withInvoker(
         throw error
     }
     await fixture.invoker.stop()
+}
+
+func descendants(of pid: Int32) -> [Int32] {
+    var found = children(of: pid)
+    var index = 0
+    while index < found.count {
+        found += children(of: found[index])
+        index += 1
+    }
+    return found
 }
 
 /// Waits until a condition holds; fails after ten seconds. There is no event to wait for when a process is to vanish.

@@ -1,3 +1,4 @@
+import CSandbox
 import Foundation
 import Glibc
 import Sandboxes
@@ -10,6 +11,7 @@ struct LauncherProcessTests {
     /// Starts the launcher, sends it rubbish, then a start of `/bin/sh` that starts a daemon; prints what came back.
     private static let server = """
         import os, socket, struct, sys, time
+        size = int(sys.argv[2])
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         launcher = os.fork()
         if launcher == 0:
@@ -17,10 +19,13 @@ struct LauncherProcessTests {
             os.execv(sys.argv[1], [sys.argv[1]])
         theirs.close()
         def request(kind, strings, arguments=1, length=None, limits=0, slot=7, flags=1):
-            head = struct.pack("<IIQIIII", kind, flags, slot, arguments, 0, len(strings) if length is None else length, limits)
-            ours.send(head + bytes(128) + strings)
+            head = struct.pack("<IIQQII", kind, flags, slot, 0, len(strings) if length is None else length, 0)
+            ours.send(head + struct.pack("<IIII", arguments, 0, limits, 0) + bytes(size - 48) + strings)
         def reply():
-            return struct.unpack("<IiQii", ours.recv(1024)[:24])
+            while True:
+                kind, error, slot, token, stage, detail, pid = struct.unpack("<IiQQiii", ours.recv(1024)[:36])
+                # A program that cannot be run says so when its process ends.
+                if kind == 3 or error: return error
         errors = []
         for bad in (lambda: ours.send(b"x"), lambda: request(2, b"/bin/sh\\0/\\0", length=5000),
                     lambda: request(2, b"/bin/sh\\0/"), lambda: request(2, b"/bin/sh\\0/\\0", arguments=100000),
@@ -28,13 +33,13 @@ struct LauncherProcessTests {
                     lambda: request(2, b"/bin/sh\\0/\\0", limits=99), lambda: request(2, b"/no/such\\0/\\0"),
                     lambda: request(2, b"/bin/sh\\0/no/such\\0")):
             bad()
-            errors.append(reply()[1])
+            errors.append(reply())
         script = b"(setsid sleep 1000 & echo $!; sleep 1000) & wait"
         request(2, b"/bin/sh\\0-c\\0" + script + b"\\0/\\0", arguments=3)
         message, fds, _, _ = socket.recv_fds(ours, 1024, 3)
         os.set_blocking(fds[1], True)
         daemon = os.read(fds[1], 100).decode().strip()
-        print(launcher, struct.unpack("<IiQii", message[:24])[4], daemon, *errors, flush=True)
+        print(launcher, struct.unpack("<IiQQiii", message[:36])[6], daemon, *errors, flush=True)
         time.sleep(1000)
         """
 
@@ -45,7 +50,7 @@ struct LauncherProcessTests {
         let server = Process()
         let output = Pipe()
         server.executableURL = URL(fileURLWithPath: try #require(InvocationFixture.python))
-        server.arguments = [directory.file("server.py"), launcher]
+        server.arguments = [directory.file("server.py"), launcher, String(MemoryLayout<weir_start>.size)]
         server.standardOutput = output
         try server.run()
         var said = Data()

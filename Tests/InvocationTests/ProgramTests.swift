@@ -7,6 +7,9 @@ import Testing
 @testable import Invocation
 
 struct ProgramTests {
+    /// What tells one process from another: numbers begin anew in each sandbox.
+    private static let me = "me=$(od -An -N8 -tx8 /dev/urandom | tr -d ' ')\n"
+
     static let ends: [(String, Activation.Status, JSONValue)] = [
         ("exit 0", .success, .null),
         ("printf '[1, 2]'", .success, [1, 2]),
@@ -44,7 +47,8 @@ struct ProgramTests {
 
     @Test func aProgramThatGoesOnReadingIsReused() async throws {
         try await withInvoker { fixture in
-            let function = try fixture.program("loop", "#!/bin/sh\nwhile read line; do echo $$; done\n")
+            let function = try fixture.program(
+                "loop", "#!/bin/sh\n\(Self.me)while read line; do echo \"\\\"$me\\\"\"; done\n")
             let first = await fixture.call(function)
             #expect(await fixture.call(function).json == first.json)
         }
@@ -52,7 +56,9 @@ struct ProgramTests {
 
     @Test func aProgramThatEndsAfterOneLineIsStartedAnewEachTime() async throws {
         try await withInvoker { fixture in
-            let function = try fixture.program("once", "#!/bin/sh\nread line\necho $$\n") { $0.concurrency = 1 }
+            let function = try fixture.program("once", "#!/bin/sh\n\(Self.me)read line\necho \"\\\"$me\\\"\"\n") {
+                $0.concurrency = 1
+            }
             var pids: Set<JSONValue> = []
             for _ in 0..<5 {
                 let activation = await fixture.call(function)

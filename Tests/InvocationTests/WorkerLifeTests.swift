@@ -12,7 +12,7 @@ import Testing
 struct WorkerLifeTests {
     @Test func aWarmWorkerIsReusedByItsVersionOnly() async throws {
         try await withInvoker { fixture in
-            let source = "import os\ndef main(args): return os.getpid()"
+            let source = "import uuid\nme = uuid.uuid4().hex\ndef main(args): return me"
             let function = try fixture.python("pid", source)
             let first = await fixture.call(function)
             let second = await fixture.call(function)
@@ -31,11 +31,11 @@ struct WorkerLifeTests {
             let function = try fixture.python(
                 "slow",
                 """
-                import os, subprocess, sys, time
+                import subprocess, time, uuid
+                me = uuid.uuid4().hex
                 def main(args):
-                    if not args.get("hang"): return os.getpid()
-                    child = subprocess.Popen(["/bin/sleep", "1000"])
-                    print(os.getpid(), child.pid)
+                    if not args.get("hang"): return me
+                    subprocess.Popen(["/bin/sleep", "1000"])
                     time.sleep(1000)
                 """
             ) { $0.timeout = 400 }
@@ -44,9 +44,7 @@ struct WorkerLifeTests {
             #expect(activation.status == .timeout)
             #expect(activation.errorText == "the function did not end within 400 ms")
             #expect(activation.end - activation.start >= 400)
-            let pids = activation.logText.first?.split(separator: " ").compactMap { Int32($0) } ?? []
-            #expect(pids.count == 2)
-            await eventually("worker and child are gone") { pids.allSatisfy { !isAlive($0) } }
+            await eventually("worker and child are gone") { fixture.processes.isEmpty }
             let next = await fixture.call(function)
             #expect(next.status == .success)
             #expect(next.json != warm.json)
@@ -93,7 +91,7 @@ struct WorkerLifeTests {
 
     @Test func aCrashInABatchFailsTheRunningCallOnly() async throws {
         try await withInvoker { fixture in
-            let record = fixture.directory.file("ran")
+            let record = try fixture.record("ran")
             let function = try fixture.python(
                 "crash",
                 """
@@ -118,7 +116,7 @@ struct WorkerLifeTests {
 
     @Test func aTimeoutInABatchFailsTheRunningCallOnly() async throws {
         try await withInvoker { fixture in
-            let record = fixture.directory.file("ran")
+            let record = try fixture.record("ran")
             let function = try fixture.python(
                 "slow",
                 """
@@ -189,7 +187,8 @@ struct WorkerLifeTests {
     @Test func atMostTheVersionsConcurrencyRunsAtOnce() async throws {
         try await withInvoker { fixture in
             let function = try fixture.python(
-                "pid", "import os, time\ndef main(args):\n    time.sleep(0.05)\n    return os.getpid()"
+                "pid",
+                "import time, uuid\nme = uuid.uuid4().hex\ndef main(args):\n    time.sleep(0.05)\n    return me"
             ) { $0.concurrency = 2 }
             let pids = await withTaskGroup(of: Activation.self) { group in
                 for _ in 0..<8 { group.addTask { await fixture.call(function) } }
@@ -216,8 +215,10 @@ struct WorkerLifeTests {
     @Test func idleWorkersGo() async throws {
         try await withInvoker(idleGrace: 100) { fixture in
             let function = try fixture.python("pid", "import os\ndef main(args): return os.getpid()")
-            let pid = try #require(await fixture.call(function).json.integer)
-            await eventually("the idle worker is gone") { !isAlive(Int32(pid)) && fixture.invoker.workerCount == 0 }
+            #expect(await fixture.call(function).status == .success)
+            await eventually("the idle worker is gone") {
+                fixture.processes.isEmpty && fixture.invoker.workerCount == 0
+            }
             #expect(await fixture.call(function).status == .success)
         }
     }

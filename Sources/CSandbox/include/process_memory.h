@@ -3,6 +3,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+// An anonymous file in memory, for what a library will only write to a file; its descriptor, or a negated errno.
+int weir_memory_file(void);
+
 // A ledger: memory that a worker shares with the server, so that what it has put there outlives it.
 // Its size is sealed, so that the worker cannot make the server fault by cutting it.
 

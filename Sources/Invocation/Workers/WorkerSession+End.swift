@@ -110,6 +110,7 @@ extension WorkerSession {
 
     /// How a process ended, as a sentence.
     static func text(_ record: ExitRecord) -> String {
+        if record.outOfMemory { return "out of memory: the function needs more than its memory limit" }
         if let status = record.status { return "the function's process ended with status \(status) before it answered" }
         let name = signalName(record.signal)
         let hint =

@@ -57,10 +57,14 @@ final class WorkerSession: FunctionWorker, WorkerHandler {
     }
 
     func start() throws(SandboxError) {
-        let worker = try launcher.start(WorkerSpecification(version, owner.configuration), handler: self)
+        let isolation = launcher.isolation
+        let worker = try launcher.start(WorkerSpecification(version, owner.configuration, isolation), handler: self)
         state.withLock { $0.worker = worker }
         if version.runtime.isFramed {
-            worker.send(RunnerSettings.frame(version, marker: token, answerLimit: owner.configuration.answerLimit))
+            let paths = WorkerPaths(version, owner.configuration, isolation)
+            worker.send(
+                RunnerSettings.frame(
+                    version, directory: paths.code, marker: token, answerLimit: owner.configuration.answerLimit))
         } else {
             state.withLock { state in
                 state.isReady = true
@@ -274,7 +278,7 @@ final class WorkerSession: FunctionWorker, WorkerHandler {
                     published: isFirst ? answer.published : [], logs: isFirst ? logs?.lines ?? [] : [],
                     logsTruncated: logs?.isTruncated ?? false, start: start, end: end,
                     runNanoseconds: answer.runNanoseconds, waitMilliseconds: max(0, start - job.submitted),
-                    initMilliseconds: state.initMilliseconds, isolation: 0))
+                    initMilliseconds: state.initMilliseconds, isolation: state.worker?.isolation ?? 0))
         }
         state.initMilliseconds = nil
         state.hasAnswered = true

@@ -2,9 +2,37 @@ internal import CloudEvents
 internal import Functions
 internal import Sandboxes
 
+/// Where a worker finds what belongs to its version: the host's paths, or those of a sandbox with a root of its own.
+struct WorkerPaths {
+    var code: String
+    /// What runs inside, see ``RunnerFiles``.
+    var runners: RunnerFiles
+
+    init(_ version: FunctionVersion, _ configuration: InvocationConfiguration, _ isolation: IsolationReport?) {
+        if isolation?.canAttach == true {
+            code = SandboxPath.code
+            runners = RunnerFiles(directory: SandboxPath.runtimes)
+        } else {
+            code = version.codeDirectory
+            runners = configuration.runners
+        }
+    }
+}
+
+enum FolderPath {
+    /// The folder that holds a file.
+    static func parent(_ path: String) -> String {
+        guard let slash = path.lastIndex(of: "/"), slash != path.startIndex else { return "/" }
+        return String(path[..<slash])
+    }
+}
+
 extension WorkerSpecification {
     /// The process that runs a version.
-    init(_ version: FunctionVersion, _ configuration: InvocationConfiguration) {
+    init(
+        _ version: FunctionVersion, _ configuration: InvocationConfiguration, _ isolation: IsolationReport?
+    ) {
+        let paths = WorkerPaths(version, configuration, isolation)
         let arguments: [String]
         let framing: Framing
         let maximumMessage: Int
@@ -12,7 +40,7 @@ extension WorkerSpecification {
         case .python:
             // Isolated from the environment, the user's folder and `site`: what a function sees is its own code, the
             // standard library and (added by the runner) the system's installed packages.
-            arguments = [configuration.python, "-I", "-S", "-E", "-X", "utf8", configuration.runners.python]
+            arguments = [configuration.python, "-I", "-S", "-E", "-X", "utf8", paths.runners.python]
             framing = .lengthPrefixed
             maximumMessage = configuration.answerLimit + Ledger.size
         case .nodejs:
@@ -21,36 +49,58 @@ extension WorkerSpecification {
             maximumMessage = configuration.answerLimit + Ledger.size
         // A container is started by its engine and never comes here.
         case .executable, .container:
-            arguments = [version.codeDirectory + "/" + version.entry]
+            arguments = [paths.code + "/" + version.entry]
             framing = .lines
             maximumMessage = configuration.answerLimit
         }
         // The last of two variables of one name would be ignored by most programs, so the function's replace ours.
         var environment = [
             "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C.UTF-8", "TMPDIR=/tmp",
+            "HOME=/tmp",
         ]
         for variable in version.environment {
             environment.removeAll { $0.hasPrefix(variable.name + "=") }
             environment.append("\(variable.name)=\(variable.value)")
         }
-        // Memory as RLIMIT_DATA: what is written to, not what is mapped. RLIMIT_AS would count shared libraries and
-        // reserved ranges, which some run times take by the gigabyte without touching them.
-        let memory = UInt64(max(version.limits.memory, 16 << 20))
+        let memory = max(version.limits.memory, 16 << 20)
         self.init(
-            arguments: arguments, environment: environment, directory: version.codeDirectory,
+            arguments: arguments, environment: environment, directory: paths.code,
             limits: [
-                ResourceLimit(.memory, memory), ResourceLimit(.openFiles, 1024), ResourceLimit(.coreSize, 0),
+                // What is written to, not what is mapped. RLIMIT_AS would count shared libraries and reserved ranges,
+                // which some run times take by the gigabyte without touching them.
+                ResourceLimit(.memory, UInt64(memory)), ResourceLimit(.openFiles, 1024), ResourceLimit(.coreSize, 0),
                 ResourceLimit(.fileSize, configuration.fileSizeLimit),
             ],
-            framing: framing, maximumMessage: maximumMessage)
+            framing: framing, maximumMessage: maximumMessage,
+            sandbox: isolation.map { _ in SandboxSpecification(version, configuration, memory: memory) })
+    }
+}
+
+extension SandboxSpecification {
+    /// What a version's worker sees and may use.
+    init(_ version: FunctionVersion, _ configuration: InvocationConfiguration, memory: Int64) {
+        var mounts = [SandboxMount(source: version.codeDirectory, target: SandboxPath.code)]
+        var rootFolders: [String] = []
+        if version.runtime == .python {
+            mounts.append(
+                SandboxMount(
+                    source: configuration.runners.directory, target: SandboxPath.runtimes,
+                    allowsExecution: false))
+            if let prefix = InvocationConfiguration.prefix(ofProgram: configuration.python) {
+                rootFolders.append(prefix)
+            }
+        }
+        self.init(memory: memory, mounts: mounts + configuration.visible(version), rootFolders: rootFolders)
     }
 }
 
 /// The first message to a Python runner: what it runs.
 enum RunnerSettings {
-    static func frame(_ version: FunctionVersion, marker: String, answerLimit: Int) -> [UInt8] {
+    static func frame(
+        _ version: FunctionVersion, directory: String, marker: String, answerLimit: Int
+    ) -> [UInt8] {
         var settings = JSONObject(members: [
-            .init(name: "directory", value: .string(version.codeDirectory)),
+            .init(name: "directory", value: .string(directory)),
             .init(name: "entry", value: .string(version.entry)),
             .init(name: "namespace", value: .string(version.namespace)),
             .init(name: "name", value: .string(version.name)),

@@ -152,6 +152,7 @@ extension Launcher {
             switch reply.kind {
             case weir_reply_started.rawValue: started(reply, descriptors)
             case weir_reply_exited.rawValue: exited(reply)
+            case weir_reply_done.rawValue, weir_reply_stats.rawValue: answered(reply, descriptors[0])
             default: for one in descriptors where one >= 0 { close(one) }
             }
         }
@@ -165,7 +166,8 @@ extension Launcher {
                 return state.workers.removeValue(forKey: reply.slot)
             }
             if let failed {
-                let reason = StartRequest.failure(stage: reply.stage, error: reply.error, failed.specification)
+                state.withLock { $0.users.give(back: failed.plan.user) }
+                let reason = LauncherFailure.start(reply, failed.specification, failed.plan)
                 failed.handler.worker(failed, ended: .notStarted(reason))
             }
             return
@@ -191,10 +193,16 @@ extension Launcher {
             return state.workers[reply.slot]
         }
         guard let worker = known else { return }
+        // Its process was there, and could not become the program.
+        guard reply.error == 0 else {
+            end(worker, .notStarted(LauncherFailure.start(reply, worker.specification, worker.plan)))
+            return
+        }
         let record = ExitRecord(
             status: reply.exit_status < 0 ? nil : reply.exit_status, signal: reply.signal,
             cpuMicroseconds: reply.user_microseconds + reply.system_microseconds,
-            peakMemory: reply.peak_kibibytes * 1024)
+            peakMemory: reply.peak_bytes,
+            outOfMemory: reply.out_of_memory > 0 && (reply.exit_status != 0 || reply.signal != 0))
         end(worker, .exited(record))
     }
 
@@ -205,7 +213,10 @@ extension Launcher {
         let descriptors = worker.takeDescriptors()
         let all = [descriptors.input, descriptors.output, descriptors.standardOutput, descriptors.standardError]
         for one in Set(all) where one >= 0 { close(one) }
-        state.withLock { _ = $0.workers.removeValue(forKey: worker.slot) }
+        state.withLock { state in
+            state.workers[worker.slot] = nil
+            state.users.give(back: worker.plan.user)
+        }
         worker.handler.worker(worker, ended: end)
     }
 
@@ -231,7 +242,9 @@ extension Launcher {
                     "pid": "\(process.pid)", "workers": "\(workers.count)",
                 ])
         }
+        failPending()
         for worker in workers { end(worker, .launcherLost) }
+        state.withLock { $0.ownsGroups ? $0.isolation?.groups : nil }?.clear()
     }
 
     // MARK: Stopping
@@ -249,6 +262,7 @@ extension Launcher {
         guard isDone else { return false }
         close(poller)
         close(wake)
+        state.withLock { $0.ownsGroups ? $0.isolation?.groups : nil }?.remove()
         let waiting = state.withLock { state in
             state.hasStopped = true
             defer { state.waitingForStop = [] }

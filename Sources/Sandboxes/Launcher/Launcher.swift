@@ -36,6 +36,15 @@ package final class Launcher: Sendable {
         var resting: [(token: UInt64, descriptor: Int32)] = []
         var restUntil: Int64 = 0
         var onDeadline: (@Sendable () -> Void)?
+        /// What this host gives; `nil` before it was tried.
+        var isolation: Isolation?
+        /// Whether the control groups are ours to remove.
+        var ownsGroups = false
+        /// User ids of living workers.
+        var users = UserNumbers()
+        /// Who waits for which answer of the launcher, with the descriptor that came along (theirs to close).
+        var pending: [UInt64: @Sendable (weir_reply, Int32) -> Void] = [:]
+        var nextToken: UInt64 = 1
         var isStopping = false
         var hasStopped = false
         var waitingForStop: [CheckedContinuation<Void, Never>] = []
@@ -82,6 +91,18 @@ package final class Launcher: Sendable {
     /// first call starts the launcher process (about a millisecond).
     package func start(_ specification: WorkerSpecification, handler: any WorkerHandler) throws(SandboxError) -> Worker
     {
+        let plan = try state.withLock { state throws(SandboxError) in try Self.plan(for: specification, &state) }
+        do {
+            return try start(specification, plan, handler: handler)
+        } catch {
+            state.withLock { $0.users.give(back: plan.user) }
+            throw error
+        }
+    }
+
+    func start(
+        _ specification: WorkerSpecification, _ plan: StartPlan, handler: any WorkerHandler
+    ) throws(SandboxError) -> Worker {
         var ledger: Ledger?
         var descriptor: Int32 = -1
         if specification.framing == .lengthPrefixed {
@@ -97,9 +118,9 @@ package final class Launcher: Sendable {
             return state.nextSlot
         }
         do {
-            let request = try StartRequest.encode(slot: slot, specification)
+            let request = try StartRequest.encode(slot: slot, specification, plan)
             let worker = Worker(
-                slot: slot, specification: specification, ledger: ledger, handler: handler, control: self)
+                slot: slot, specification: specification, plan: plan, ledger: ledger, handler: handler, control: self)
             let outcome: Result<Void, SandboxError> = state.withLock { state in
                 guard !state.isStopping else { return .failure(SandboxError(.stopped, "the server is stopping")) }
                 return Result { () throws(SandboxError) in try spawnIfNeeded(&state) }.map {
@@ -162,6 +183,12 @@ package final class Launcher: Sendable {
         state.nextGeneration += 1
         state.process = Process(pid: pid, control: control, generation: generation)
         _ = weir_poller_add(poller, control, Readiness.readable, Token.launcher(generation))
+        let logger = logger
+        let token = state.expect { reply, _ in
+            guard let error = LauncherFailure.action(reply, "the launcher cannot be set up") else { return }
+            logger.error("workers cannot be isolated", metadata: ["reason": "\(error.message)"])
+        }
+        send(try StartRequest.setup(state.isolation, token: token), &state)
     }
 
     /// Sends a request, or keeps it until the socket takes it. Takes the descriptor over.
@@ -194,7 +221,7 @@ extension Launcher: WorkerControl {
     func kill(_ slot: UInt64) {
         state.withLock { state in
             guard state.workers[slot] != nil else { return }
-            send(StartRequest.encode(kind: weir_request_kill, slot: slot), &state)
+            send(StartRequest.kill(slot: slot), &state)
         }
     }
 

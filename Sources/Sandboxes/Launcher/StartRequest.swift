@@ -1,48 +1,116 @@
 internal import CSandbox
 internal import Glibc
 
-/// The bytes of one start request.
+/// The bytes of requests to the launcher.
 enum StartRequest {
-    static func encode(slot: UInt64, _ specification: WorkerSpecification) throws(SandboxError) -> [UInt8] {
-        var strings: [UInt8] = []
-        let all = specification.arguments + specification.environment + [specification.directory]
-        for string in all {
-            guard !string.utf8.contains(0) else {
-                throw SandboxError(.startFailed, "an argument or environment variable of the worker holds a NUL byte")
-            }
-            strings.append(contentsOf: string.utf8)
-            strings.append(0)
-        }
-        let total = MemoryLayout<weir_request>.size + strings.count
-        guard total <= Int(weir_request_bytes), specification.arguments.count <= 1024,
-            specification.environment.count <= 1024, specification.limits.count <= Int(weir_limit_count)
+    static func encode(
+        slot: UInt64, _ specification: WorkerSpecification, _ plan: StartPlan
+    ) throws(SandboxError) -> [UInt8] {
+        var all = specification.arguments + specification.environment + [specification.directory]
+        for entry in plan.entries { all += [entry.source, entry.target] }
+        let strings = try strings(all)
+        guard MemoryLayout<weir_start>.size + strings.count <= Int(weir_request_bytes),
+            specification.arguments.count <= 1024, specification.environment.count <= 1024,
+            specification.limits.count <= Int(weir_limit_count), plan.entries.count <= Int(weir_entry_count)
         else {
             throw SandboxError(
                 .requestTooLarge,
-                "arguments and environment of the worker take \(strings.count) bytes, more than a start can hold")
+                "arguments, environment and mounts of the worker take \(strings.count) bytes in "
+                    + "\(plan.entries.count) mounts, more than a start can hold")
         }
-        var request = weir_request()
-        request.kind = weir_request_start.rawValue
-        request.flags = specification.framing == .lines ? UInt32(weir_start_on_stdio) : 0
-        request.slot = slot
+        var request = weir_start()
+        request.head = head(weir_request_start, slot: slot, strings: strings.count)
+        request.head.flags = plan.flags | (specification.framing == .lines ? UInt32(weir_start_on_stdio) : 0)
         request.argument_count = UInt32(specification.arguments.count)
         request.environment_count = UInt32(specification.environment.count)
-        request.strings_length = UInt32(strings.count)
         request.limit_count = UInt32(specification.limits.count)
+        request.entry_count = UInt32(plan.entries.count)
+        request.uid = plan.user
+        request.gid = plan.group
+        if let map = plan.userMap { request.uid_map = map.record }
+        if let map = plan.groupMap { request.gid_map = map.record }
+        request.filter = UInt32(plan.filter?.rawValue ?? 0)
+        request.cpu_weight = plan.cpuWeight
+        request.cpu_quota = plan.cpuQuota
+        request.processes = plan.processes
+        request.memory = plan.memory
+        request.landlock_files = plan.landlock.files
+        request.landlock_network = plan.landlock.network
+        request.landlock_scopes = plan.landlock.scopes
         withUnsafeMutableBytes(of: &request.limits) { bytes in
             let limits = bytes.bindMemory(to: weir_limit.self)
             for (index, limit) in specification.limits.enumerated() {
                 limits[index] = weir_limit(resource: number(of: limit.resource), reserved: 0, value: limit.value)
             }
         }
+        withUnsafeMutableBytes(of: &request.entries) { bytes in
+            let entries = bytes.bindMemory(to: weir_entry.self)
+            for (index, entry) in plan.entries.enumerated() {
+                entries[index] = weir_entry(
+                    kind: UInt16(entry.kind.rawValue), flags: UInt16(entry.flags), mode: entry.mode, size: entry.size,
+                    count: entry.count)
+            }
+        }
         return withUnsafeBytes(of: &request) { Array($0) } + strings
     }
 
-    static func encode(kind: weir_request_kind, slot: UInt64 = 0) -> [UInt8] {
+    /// What the launcher is told once, before anything else.
+    static func setup(_ isolation: Isolation?, token: UInt64) throws(SandboxError) -> [UInt8] {
+        let filters = isolation?.filters ?? []
+        let folders =
+            isolation?.groups?.trees ?? [String](repeating: "", count: Int(weir_group_count.rawValue))
+        let strings = try strings(folders) + filters.flatMap { $0 }
+        var request = weir_setup()
+        request.head = head(weir_request_setup, strings: strings.count, token: token)
+        request.unified_controls = isolation?.groups?.unifiedControls ?? 0
+        if isolation?.way == .rootless {
+            request.own_user_namespace = 1
+            request.uid_map = weir_id_map(inside: 0, outside: getuid(), count: 1)
+            request.gid_map = weir_id_map(inside: 0, outside: getgid(), count: 1)
+        }
+        withUnsafeMutableBytes(of: &request.filter_bytes) { bytes in
+            let lengths = bytes.bindMemory(to: UInt32.self)
+            for (index, filter) in filters.enumerated() { lengths[index] = UInt32(filter.count) }
+        }
+        return withUnsafeBytes(of: &request) { Array($0) } + strings
+    }
+
+    static func encode(
+        kind: weir_request_kind, slot: UInt64 = 0, flags: UInt32 = 0, token: UInt64 = 0, strings: [String] = []
+    ) throws(SandboxError) -> [UInt8] {
+        let strings = try self.strings(strings)
+        var request = head(kind, slot: slot, strings: strings.count, token: token)
+        request.flags = flags
+        return withUnsafeBytes(of: &request) { Array($0) } + strings
+    }
+
+    static func kill(slot: UInt64) -> [UInt8] {
+        var request = head(weir_request_kill, slot: slot)
+        return withUnsafeBytes(of: &request) { Array($0) }
+    }
+
+    private static func head(
+        _ kind: weir_request_kind, slot: UInt64 = 0, strings: Int = 0, token: UInt64 = 0
+    ) -> weir_request {
         var request = weir_request()
         request.kind = kind.rawValue
         request.slot = slot
-        return withUnsafeBytes(of: &request) { Array($0) }
+        request.token = token
+        request.strings_length = UInt32(strings)
+        return request
+    }
+
+    private static func strings(_ all: [String]) throws(SandboxError) -> [UInt8] {
+        var bytes: [UInt8] = []
+        for string in all {
+            guard !string.utf8.contains(0) else {
+                throw SandboxError(
+                    .startFailed, "an argument, environment variable or path of the worker holds a NUL byte")
+            }
+            bytes.append(contentsOf: string.utf8)
+            bytes.append(0)
+        }
+        return bytes
     }
 
     private static func number(of resource: WorkerSpecification.ResourceLimit.Resource) -> UInt32 {
@@ -52,24 +120,7 @@ enum StartRequest {
         case .openFiles: UInt32(RLIMIT_NOFILE.rawValue)
         case .fileSize: UInt32(RLIMIT_FSIZE.rawValue)
         case .coreSize: UInt32(RLIMIT_CORE.rawValue)
-        }
-    }
-
-    /// A failed start as a sentence.
-    static func failure(
-        stage: Int32, error: Int32, _ specification: WorkerSpecification
-    ) -> SandboxError {
-        let reason = String(cString: strerror(error))
-        let program = specification.arguments.first ?? ""
-        return switch UInt32(bitPattern: stage) {
-        case weir_stage_exec.rawValue:
-            SandboxError(.startFailed, "the program \(program) cannot be started: \(reason)")
-        case weir_stage_directory.rawValue:
-            SandboxError(.startFailed, "the folder \(specification.directory) cannot be entered: \(reason)")
-        case weir_stage_limits.rawValue:
-            SandboxError(.startFailed, "the limits of the worker cannot be set: \(reason)")
-        default:
-            SandboxError(.resources, "the system refused a new worker: \(reason)")
+        case .processes: UInt32(__RLIMIT_NPROC.rawValue)
         }
     }
 }

@@ -9,7 +9,10 @@ package final class Worker: Sendable {
     package let specification: WorkerSpecification
     /// Where it keeps unsent answers; `nil` for a program that speaks lines.
     package let ledger: Ledger?
+    /// The level of isolation that it has (0 none … 3 full).
+    package let isolation: Int
     let handler: any WorkerHandler
+    let plan: StartPlan
     private let control: any WorkerControl
     private let state = Mutex(State())
 
@@ -34,11 +37,13 @@ package final class Worker: Sendable {
     }
 
     init(
-        slot: UInt64, specification: WorkerSpecification, ledger: Ledger?, handler: any WorkerHandler,
-        control: any WorkerControl
+        slot: UInt64, specification: WorkerSpecification, plan: StartPlan, ledger: Ledger?,
+        handler: any WorkerHandler, control: any WorkerControl
     ) {
         self.slot = slot
         self.specification = specification
+        self.plan = plan
+        isolation = plan.level
         self.ledger = ledger
         self.handler = handler
         self.control = control
@@ -64,8 +69,45 @@ package final class Worker: Sendable {
         if mustWatch { control.watchWriting(self, true) }
     }
 
-    /// Kills the process group. `ended` follows.
+    /// Kills all its processes. `ended` follows.
     package func kill() { control.kill(slot) }
+
+    // MARK: The running sandbox. What `then` is told comes on the I/O thread.
+
+    /// Mounts files and folders of the host into it, in their order; the first failure ends that.
+    package func attach(_ mounts: [SandboxMount], then: @escaping @Sendable (SandboxError?) -> Void) {
+        guard let first = mounts.first else { return then(nil) }
+        control.attach(self, first, verifying: -1) { [self] error in
+            if let error { then(error) } else { attach(Array(mounts.dropFirst()), then: then) }
+        }
+    }
+
+    /// Mounts one file or folder, provided that it still is what `descriptor` was opened on. Takes the descriptor over.
+    package func attach(
+        _ mount: SandboxMount, verifying descriptor: Int32, then: @escaping @Sendable (SandboxError?) -> Void
+    ) { control.attach(self, mount, verifying: descriptor, then) }
+
+    /// Takes a mount out. What has it open keeps it until it closes that.
+    package func detach(_ target: String, then: @escaping @Sendable (SandboxError?) -> Void) {
+        control.detach(self, target, then)
+    }
+
+    /// Stops all its processes where they are. What is sent to it waits.
+    package func freeze(then: @escaping @Sendable (SandboxError?) -> Void = { _ in }) {
+        control.freeze(self, true, then)
+    }
+    package func thaw(then: @escaping @Sendable (SandboxError?) -> Void = { _ in }) {
+        control.freeze(self, false, then)
+    }
+
+    package func statistics(then: @escaping @Sendable (Result<WorkerStatistics, SandboxError>) -> Void) {
+        control.statistics(self, then)
+    }
+
+    /// A listening socket on 127.0.0.1 of its own network, non-blocking; who asked owns it.
+    package func listen(port: UInt16, then: @escaping @Sendable (Result<Int32, SandboxError>) -> Void) {
+        control.listen(self, port, then)
+    }
 
     /// Tells the worker that nothing more will come: the end of its input.
     package func closeInput() {
@@ -277,6 +319,12 @@ package final class Worker: Sendable {
 /// What a worker asks of the launcher that made it.
 protocol WorkerControl: AnyObject, Sendable {
     func kill(_ slot: UInt64)
+    func attach(
+        _ worker: Worker, _ mount: SandboxMount, verifying: Int32, _ then: @escaping @Sendable (SandboxError?) -> Void)
+    func detach(_ worker: Worker, _ target: String, _ then: @escaping @Sendable (SandboxError?) -> Void)
+    func freeze(_ worker: Worker, _ frozen: Bool, _ then: @escaping @Sendable (SandboxError?) -> Void)
+    func statistics(_ worker: Worker, _ then: @escaping @Sendable (Result<WorkerStatistics, SandboxError>) -> Void)
+    func listen(_ worker: Worker, _ port: UInt16, _ then: @escaping @Sendable (Result<Int32, SandboxError>) -> Void)
     func watchWriting(_ worker: Worker, _ on: Bool)
     func closeInput(_ worker: Worker)
     /// Lends one of the I/O thread's buffers. Only on that thread.

@@ -10,7 +10,7 @@ package struct WorkerSpecification: Sendable {
 
     /// One limit of setrlimit(2), soft and hard.
     package struct ResourceLimit: Sendable, Hashable {
-        package enum Resource: Sendable { case memory, addressSpace, openFiles, fileSize, coreSize }
+        package enum Resource: Sendable { case memory, addressSpace, openFiles, fileSize, coreSize, processes }
         package var resource: Resource
         package var value: UInt64
 
@@ -30,10 +30,12 @@ package struct WorkerSpecification: Sendable {
     package var framing: Framing
     /// The longest message that the worker may send; more is misbehaviour.
     package var maximumMessage: Int
+    /// What it may see and use; `nil`: not isolated, by the wish of who starts it.
+    package var sandbox: SandboxSpecification?
 
     package init(
         arguments: [String], environment: [String], directory: String, limits: [ResourceLimit], framing: Framing,
-        maximumMessage: Int
+        maximumMessage: Int, sandbox: SandboxSpecification? = nil
     ) {
         self.arguments = arguments
         self.environment = environment
@@ -41,6 +43,7 @@ package struct WorkerSpecification: Sendable {
         self.limits = limits
         self.framing = framing
         self.maximumMessage = maximumMessage
+        self.sandbox = sandbox
     }
 }
 
@@ -72,8 +75,28 @@ package struct ExitRecord: Sendable, Hashable {
     package var status: Int32?
     /// The signal that ended it, 0 when none did.
     package var signal: Int32
-    /// User and system time, microseconds.
+    /// User and system time of the whole tree, microseconds.
     package var cpuMicroseconds: UInt64
-    /// The largest resident set, bytes.
+    /// The most memory that the tree had at a time; without control groups the largest resident set of a process. Bytes.
     package var peakMemory: UInt64
+    /// The kernel (or the server's watch) ended a process of it because it needed more memory than its limit.
+    package var outOfMemory: Bool
+
+    package init(
+        status: Int32?, signal: Int32, cpuMicroseconds: UInt64, peakMemory: UInt64, outOfMemory: Bool = false
+    ) {
+        self.status = status
+        self.signal = signal
+        self.cpuMicroseconds = cpuMicroseconds
+        self.peakMemory = peakMemory
+        self.outOfMemory = outOfMemory
+    }
+}
+
+/// What a worker's tree uses now.
+package struct WorkerStatistics: Sendable, Hashable {
+    package var memory: UInt64
+    package var peakMemory: UInt64
+    package var processes: Int
+    package var cpuMicroseconds: UInt64
 }

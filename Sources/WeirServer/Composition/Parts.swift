@@ -7,6 +7,7 @@ import HTTPTypes
 import Invocation
 import Manifest
 import Persistence
+import Sandboxes
 import WeirHTTP
 
 /// All parts of a running server, as the engine sees them.
@@ -63,6 +64,7 @@ struct Parts: Sendable {
     private func functionStatus(_ resource: ResourceDocument) -> JSONValue? {
         let version = functions.version(namespace: resource.namespace, name: resource.name, digest: nil)
         var status: JSONObject = ["isolation": .integer(Int64(pool.isolationLevel))]
+        status["isolationMissing"] = pool.isolation?.missing
         status["version"] = resource.version.map { .string($0) }
         status["runtime"] = version.map { .string($0.runtime.rawValue) }
         status["entry"] = version.map { .string($0.entry) }

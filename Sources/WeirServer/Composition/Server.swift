@@ -83,7 +83,7 @@ public struct Server: Sendable {
                 segmentBytes: 64 << 20, duplicateWindow: 0))
         let activations = ActivationStore(channel: records, logger: logger)
         let logs = LogFeed()
-        let pool = try invocation(data, functions, logs)
+        let pool = try await invocation(data, functions, registry, logs)
         let invoker = RecordingInvoker(pool, store: activations)
         let channels = ChannelDirectory(log)
         let subscriptions = Subscriptions(
@@ -103,8 +103,8 @@ public struct Server: Sendable {
     }
 
     private func invocation(
-        _ data: DataDirectory, _ functions: FunctionRepository, _ logs: LogFeed
-    ) throws -> FunctionInvoker {
+        _ data: DataDirectory, _ functions: FunctionRepository, _ registry: Registry, _ logs: LogFeed
+    ) async throws -> FunctionInvoker {
         guard let program = configuration.launcher ?? LauncherLocation.beside() else {
             throw StartError("weir-launcher is not beside this program: build it, or name it with --launcher")
         }
@@ -112,11 +112,33 @@ public struct Server: Sendable {
         let launcher = try starting("the launcher \(program)") {
             try Launcher(Launcher.Configuration(path: program), logger: logger)
         }
-        let settings = InvocationConfiguration(
+        let isolation = await launcher.prepare(
+            minimum: configuration.minimumIsolation, maximum: configuration.maximumIsolation)
+        Self.log(isolation, logger)
+        var settings = InvocationConfiguration(
             python: Server.absolute(configuration.python), runners: runners,
             maximumWorkers: configuration.workers, idleGrace: configuration.idleGrace)
+        settings.visible = { version in
+            // A function sees the files that folders of its namespace announce, by the paths of their events.
+            registry.all(.source).filter { $0.namespace == version.namespace }.compactMap { source in
+                guard source.document["kind"]?.string == "folder", let folder = source.document["directory"]?.string
+                else { return nil }
+                return SandboxMount(source: folder, target: folder, allowsExecution: false, isOptional: true)
+            }
+        }
         return FunctionInvoker(
             settings, catalog: functions, launcher: launcher, logger: logger, onLogLine: { logs.add($0) })
+    }
+
+    private static func log(_ isolation: IsolationReport, _ logger: Logger) {
+        var metadata: Logger.Metadata = [
+            "level": "\(isolation.level)", "controlGroups": "\(isolation.controlGroups)",
+        ]
+        for feature in isolation.features {
+            if let failure = feature.failure { metadata["missing \(feature.name)"] = "\(failure)" }
+        }
+        if let obstacle = isolation.obstacle { logger.error("\(obstacle)") }
+        logger.notice("Isolation of functions: \(isolation.meaning)", metadata: metadata)
     }
 
     private func serve(_ parts: Parts, _ data: DataDirectory, _ key: Secret) async throws {

@@ -10,6 +10,11 @@ public struct ServerConfiguration: Sendable {
     public var launcher: String?
     /// The Python that runs Python functions.
     public var python: String
+    /// The isolation level below which no function runs: 3 full, 2 without control groups, 1 Landlock and a system call
+    /// filter, 0 none.
+    public var minimumIsolation: Int
+    /// The highest isolation level that is used.
+    public var maximumIsolation: Int
     /// How many function workers may live at the same time.
     public var workers: Int
     /// How long an idle worker is kept, in milliseconds.
@@ -25,7 +30,8 @@ public struct ServerConfiguration: Sendable {
 
     public init(
         data: String, host: String = "127.0.0.1", port: Int = 8642, launcher: String? = nil, python: String = "python3",
-        workers: Int = 32, idleGrace: Int64 = 60_000, activationAge: Int64 = 7 * 86_400_000,
+        minimumIsolation: Int = 1, maximumIsolation: Int = 3, workers: Int = 32, idleGrace: Int64 = 60_000,
+        activationAge: Int64 = 7 * 86_400_000,
         activationBytes: Int64 = 4 << 30, maximumBody: Int = 16 << 20, stopDeadline: Int64 = 10_000
     ) {
         self.data = data
@@ -33,6 +39,8 @@ public struct ServerConfiguration: Sendable {
         self.port = port
         self.launcher = launcher
         self.python = python
+        self.minimumIsolation = minimumIsolation
+        self.maximumIsolation = maximumIsolation
         self.workers = workers
         self.idleGrace = idleGrace
         self.activationAge = activationAge

@@ -5,6 +5,7 @@ import EventSources
 import Foundation
 import Invocation
 import Persistence
+import Sandboxes
 import WeirHTTP
 
 extension ServerEngine {
@@ -17,10 +18,7 @@ extension ServerEngine {
             "version": .string(versionText),
             "started": .string(EventTime(nanoseconds: Int64(started.timeIntervalSince1970 * 1000) * 1_000_000).text),
             "uptimeSeconds": .integer(Int64(Date().timeIntervalSince(started))),
-            "isolation": [
-                "level": .integer(Int64(parts.pool.isolationLevel)),
-                "meaning": "workers are plain child processes: own session, limits, clean environment, no isolation",
-            ],
+            "isolation": parts.pool.isolation?.document ?? ["level": 0],
             "channels": [
                 "count": .integer(Int64(channels.count)),
                 "events": .integer(Int64(bounds.reduce(0) { $0 + $1.next - $1.first })),
@@ -46,7 +44,10 @@ extension ServerEngine {
     func version() -> JSONObject { ["name": "weir", "version": .string(versionText), "api": "v1"] }
 
     func obstacles() async -> [String] {
-        parts.activations.failure.map { ["activations cannot be kept: \($0.message)"] } ?? []
+        [
+            parts.activations.failure.map { "activations cannot be kept: \($0.message)" },
+            parts.pool.isolation?.obstacle,
+        ].compactMap(\.self)
     }
 
     func metrics() async -> String {

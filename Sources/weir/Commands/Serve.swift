@@ -20,6 +20,12 @@ struct Serve: AsyncParsableCommand {
         help: ArgumentHelp(
             "The launcher of workers.", discussion: "Default: beside this program.", valueName: "program"))
     var launcher: String?
+    @Option(
+        help: ArgumentHelp(
+            "The isolation below which no function runs: 3 full, 2 without control groups, 1 Landlock and seccomp, 0 none.",
+            valueName: "level"))
+    var minimumIsolation = 1
+    @Option(help: ArgumentHelp("The highest isolation that is used.", valueName: "level")) var maximumIsolation = 3
     @Option(help: "How many function workers may live at the same time.") var workers = 32
     @Option(help: ArgumentHelp("How long an idle worker is kept.", valueName: "time")) var idleGrace = "60s"
     @Option(help: ArgumentHelp("How long activations are kept.", valueName: "time")) var keepActivations = "7d"
@@ -39,12 +45,17 @@ struct Serve: AsyncParsableCommand {
         guard let body = Quantity.bytes(maximumBody), body > 0, body <= 1 << 30 else {
             throw ValidationError("\"\(maximumBody)\" is no size up to 1GiB")
         }
+        for isolation in [minimumIsolation, maximumIsolation] where !(0...3).contains(isolation) {
+            throw ValidationError("\(isolation) is no isolation level: they are 0 to 3")
+        }
         LoggingSystem.bootstrap { LogHandler(label: $0) }
         var logger = Logger(label: "weir")
         logger.logLevel = level
         var configuration = ServerConfiguration(data: data ?? DataFolder.standard, host: host, port: port)
         configuration.python = python
         configuration.launcher = launcher
+        configuration.minimumIsolation = minimumIsolation
+        configuration.maximumIsolation = maximumIsolation
         configuration.workers = workers
         configuration.idleGrace = grace
         configuration.activationAge = age

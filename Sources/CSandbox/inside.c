@@ -1,0 +1,169 @@
+#define _GNU_SOURCE
+#include "inside.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <linux/sched.h>
+#include <netinet/in.h>
+#include <sched.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#include "system_calls.h"
+
+struct visit {
+    int namespace;
+    int kind;
+    void (*work)(struct visit *);
+    int mount, is_folder;
+    const char *target;  // without the leading slash
+    unsigned port;
+    int descriptor;
+    struct failure failure;
+};
+
+static void set_failure(struct visit *visit, enum weir_stage stage) {
+    visit->failure = (struct failure){errno, stage, 0};
+}
+
+static int enter(void *argument) {
+    struct visit *visit = argument;
+    if (setns(visit->namespace, visit->kind) < 0) set_failure(visit, weir_stage_namespace);
+    else visit->work(visit);
+    return 0;
+}
+
+// Does the work in a process that shares memory and descriptors with this one and nothing else: the launcher itself
+// never leaves its own namespaces, to which an ordinary user could not come back.
+static int visit_sandbox(struct visit *visit, struct failure *failure) {
+    static char stack[64 << 10] __attribute__((aligned(16)));
+    pid_t pid = clone(enter, stack + sizeof stack, CLONE_VM | CLONE_VFORK | CLONE_FILES | SIGCHLD, visit);
+    if (pid < 0) set_failure(visit, weir_stage_fork);
+    else while (waitpid(pid, NULL, 0) < 0 && errno == EINTR) {}
+    *failure = visit->failure;
+    return visit->failure.error ? -1 : 0;
+}
+
+// The sandbox's root is read-only for all inside. This copy of its mount, which nobody inside sees, is not.
+static int writable_root(void) {
+    int root = open_tree_at(AT_FDCWD, "/", open_tree_clone);
+    if (root < 0) return -1;
+    if (set_mount_attributes(root, 0, 0, mount_attr_read_only) == 0) return root;
+    int error = errno;
+    close(root);
+    errno = error;
+    return -1;
+}
+
+static int make_target(struct visit *visit) {
+    int root = writable_root();
+    if (root < 0) return -1;
+    int error = make_parents(root, visit->target);
+    if (!error && visit->is_folder) {
+        if (mkdirat(root, visit->target, 0755) < 0 && errno != EEXIST) error = errno;
+    } else if (!error) {
+        int file = open_beneath(root, visit->target, O_CREAT | O_WRONLY, 0444);
+        if (file < 0) error = errno;
+        else close(file);
+    }
+    close(root);
+    errno = error;
+    return error ? -1 : 0;
+}
+
+static int open_target(struct visit *visit) {
+    int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (root < 0) return -1;
+    int place = open_beneath(root, visit->target, O_PATH, 0);
+    int error = errno;
+    close(root);
+    errno = error;
+    return place;
+}
+
+static void attach(struct visit *visit) {
+    int place = open_target(visit);
+    if (place < 0 && errno == ENOENT && make_target(visit) == 0) place = open_target(visit);
+    if (place < 0 || move_mount_to(visit->mount, place, "", move_mount_to_empty) < 0)
+        set_failure(visit, weir_stage_target);
+    if (place >= 0) close(place);
+}
+
+static void detach(struct visit *visit) {
+    char path[4200] = "/";
+    int place = open_target(visit);
+    if (place < 0) {
+        set_failure(visit, weir_stage_target);
+        return;
+    }
+    close(place);
+    strncat(path, visit->target, sizeof path - 2);
+    if (umount2(path, MNT_DETACH | UMOUNT_NOFOLLOW) < 0) {
+        set_failure(visit, weir_stage_target);
+        return;
+    }
+    // The place itself goes too, when it is empty; what is not is another's.
+    int root = writable_root();
+    if (root < 0) return;
+    if (unlinkat(root, visit->target, 0) < 0) unlinkat(root, visit->target, AT_REMOVEDIR);
+    close(root);
+}
+
+static void listen_inside(struct visit *visit) {
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)visit->port)};
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    visit->descriptor = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (visit->descriptor >= 0 && bind(visit->descriptor, (struct sockaddr *)&address, sizeof address) == 0
+        && listen(visit->descriptor, 128) == 0)
+        return;
+    set_failure(visit, weir_stage_network);
+    if (visit->descriptor >= 0) close(visit->descriptor);
+    visit->descriptor = -1;
+}
+
+static int fail(struct failure *failure, int error, enum weir_stage stage) {
+    *failure = (struct failure){error, stage, 0};
+    return -1;
+}
+
+int inside_attach(
+    int namespace, const char *source, int expected, const char *target, unsigned flags, struct failure *failure) {
+    if (source[0] != '/' || target[0] != '/' || !is_inside(target + 1)) return fail(failure, EINVAL, weir_stage_request);
+    struct stat status, wanted;
+    int mount = detached_mount(source, flags);
+    if (mount < 0) return fail(failure, errno, weir_stage_source);
+    int error = fstat(mount, &status) < 0 ? errno : 0;
+    if (!error && expected >= 0) {
+        if (fstat(expected, &wanted) < 0) error = errno;
+        // Somebody has put something else in its place since the server looked.
+        else if (wanted.st_dev != status.st_dev || wanted.st_ino != status.st_ino) error = ESTALE;
+    }
+    if (error) {
+        close(mount);
+        return fail(failure, error, weir_stage_source);
+    }
+    struct visit visit = {
+        .namespace = namespace, .kind = CLONE_NEWNS, .work = attach, .mount = mount, .is_folder = S_ISDIR(status.st_mode),
+        .target = target + 1, .descriptor = -1,
+    };
+    int result = visit_sandbox(&visit, failure);
+    close(mount);
+    return result;
+}
+
+int inside_detach(int namespace, const char *target, struct failure *failure) {
+    if (target[0] != '/' || !is_inside(target + 1)) return fail(failure, EINVAL, weir_stage_request);
+    struct visit visit = {
+        .namespace = namespace, .kind = CLONE_NEWNS, .work = detach, .target = target + 1, .descriptor = -1};
+    return visit_sandbox(&visit, failure);
+}
+
+int inside_listen(int namespace, unsigned port, struct failure *failure) {
+    if (port > 65535) return fail(failure, EINVAL, weir_stage_request);
+    struct visit visit = {
+        .namespace = namespace, .kind = CLONE_NEWNET, .work = listen_inside, .port = port, .descriptor = -1};
+    return visit_sandbox(&visit, failure) < 0 ? -1 : visit.descriptor;
+}

@@ -1,0 +1,91 @@
+internal import CSandbox
+internal import Glibc
+
+/// How workers are isolated on this host: what was found to work, and the plans made of it.
+struct Isolation: Sendable {
+    enum Way: Sendable {
+        /// Namespaces made with the launcher's own privileges; one user id a worker.
+        case privileged
+        /// Namespaces below a user namespace of the launcher's, as an ordinary user.
+        case rootless
+        /// No namespaces: Landlock and the filter.
+        case landlock
+        case none
+    }
+
+    var way: Way
+    var report: IsolationReport
+    var groups: ControlGroups?
+    var landlockVersion: Int
+    /// Programs of the filter by kind; empty where seccomp does not work.
+    var filters: [[UInt8]]
+    /// The system's part of a worker's root.
+    var system: [StartPlan.Entry]
+
+    /// User ids of this server's workers: a block of numbers that nobody else is given (systemd's UIDS-GIDS.md lists
+    /// 1879048192 to 2147352575 as unused), another for each server process.
+    static var firstUser: UInt32 { 1_879_048_192 + UInt32(getpid()) % 4_000 * usersInBlock }
+    static var usersInBlock: UInt32 { 65_536 }
+    /// The user that a rootless worker sees itself as.
+    static var innerUser: UInt32 { 1_000 }
+
+    /// A plan for a worker; `user` is its own id on the privileged way.
+    func plan(for sandbox: SandboxSpecification, user: UInt32) -> StartPlan {
+        var plan = StartPlan()
+        guard way != .none else { return plan }
+        plan.set(weir_start_confined)
+        plan.filter = filters.isEmpty ? nil : .standard
+        if way == .landlock {
+            confineByLandlock(&plan, sandbox)
+            return plan
+        }
+        for flag in [
+            weir_start_new_pid, weir_start_new_mount, weir_start_new_ipc, weir_start_new_uts, weir_start_root,
+        ] { plan.set(flag) }
+        if sandbox.network != .host { plan.set(weir_start_new_net) }
+        if sandbox.network == .proxy { plan.set(weir_start_loopback) }
+        if way == .privileged {
+            plan.set(weir_start_ids)
+            (plan.user, plan.group) = (user, user)
+        } else {
+            plan.set(weir_start_new_user)
+            (plan.user, plan.group) = (Self.innerUser, Self.innerUser)
+            plan.userMap = .init(inside: Self.innerUser, outside: 0)
+            plan.groupMap = .init(inside: Self.innerUser, outside: 0)
+        }
+        plan.entries = system + RootFileSystem.own(of: sandbox, user: plan.user)
+        if landlockVersion >= 2 {
+            // The root holds only what may be seen: here Landlock is the second wall, for what a mount or a namespace
+            // should have kept out already.
+            plan.set(weir_start_landlock)
+            plan.landlock.files = LandlockSets.makeDevices | LandlockSets.moveBetweenFolders
+            // Denied under any rules on files, unless it is handled and allowed.
+            plan.entries.append(
+                .init(kind: weir_entry_allow, size: LandlockSets.moveBetweenFolders, target: "/"))
+            plan.landlock.scopes = LandlockSets.allScopes(landlockVersion)
+            if sandbox.network == .none { plan.landlock.network = LandlockSets.allNetwork(landlockVersion) }
+        }
+        limit(&plan, sandbox)
+        return plan
+    }
+
+    private func limit(_ plan: inout StartPlan, _ sandbox: SandboxSpecification) {
+        guard groups != nil else { return }
+        plan.set(weir_start_groups)
+        plan.memory = UInt64(max(sandbox.memory, 16 << 20))
+        // Process 1 is the sandbox's own.
+        plan.processes = UInt32(clamping: sandbox.processes + 1)
+        plan.cpuWeight = UInt32(clamping: max(2, sandbox.cpuShare * 1_024 / 1_000))
+        plan.cpuQuota = sandbox.cpuLimit.map { UInt32(clamping: max(1_000, $0 * 100)) } ?? 0
+    }
+
+    private func confineByLandlock(_ plan: inout StartPlan, _ sandbox: SandboxSpecification) {
+        plan.set(weir_start_landlock)
+        if sandbox.network != .host { plan.filter = .withoutSockets }
+        plan.landlock.files = LandlockSets.allFiles(landlockVersion)
+        plan.landlock.scopes = LandlockSets.allScopes(landlockVersion)
+        if sandbox.network != .host { plan.landlock.network = LandlockSets.allNetwork(landlockVersion) }
+        plan.entries = RootFileSystem.allowed(for: sandbox, version: landlockVersion)
+        limit(&plan, sandbox)
+    }
+}
