@@ -44,7 +44,7 @@ extension WorkerSpecification {
             framing = .lengthPrefixed
             maximumMessage = configuration.answerLimit + Ledger.size
         case .nodejs:
-            arguments = [configuration.node, configuration.runners.nodejs]
+            arguments = [configuration.node, paths.runners.nodejs]
             framing = .lengthPrefixed
             maximumMessage = configuration.answerLimit + Ledger.size
         // A container is started by its engine and never comes here.
@@ -81,14 +81,13 @@ extension SandboxSpecification {
     init(_ version: FunctionVersion, _ configuration: InvocationConfiguration, memory: Int64) {
         var mounts = [SandboxMount(source: version.codeDirectory, target: SandboxPath.code)]
         var rootFolders: [String] = []
-        if version.runtime == .python {
+        if version.runtime.isFramed {
             mounts.append(
                 SandboxMount(
                     source: configuration.runners.directory, target: SandboxPath.runtimes,
                     allowsExecution: false))
-            if let prefix = InvocationConfiguration.prefix(ofProgram: configuration.python) {
-                rootFolders.append(prefix)
-            }
+            let interpreter = version.runtime == .nodejs ? configuration.node : configuration.python
+            if let prefix = InvocationConfiguration.prefix(ofProgram: interpreter) { rootFolders.append(prefix) }
         }
         self.init(memory: memory, mounts: mounts + configuration.visible(version), rootFolders: rootFolders)
     }
