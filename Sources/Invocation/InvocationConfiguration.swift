@@ -14,6 +14,18 @@ package struct InvocationConfiguration: Sendable {
     package var maximumWorkers: Int
     /// How long an idle worker is kept, milliseconds.
     package var idleGrace: Int64
+    /// What the memory limits of all workers together may be, bytes.
+    package var memoryBudget: Int64 = InvocationConfiguration.defaultMemoryBudget
+    /// How long a worker is idle before it is frozen, milliseconds; `nil`: never.
+    package var freezeAfter: Int64? = 20
+    /// Runs of one namespace at the same time, and exceptions by name.
+    package var namespaceRuns: Int?
+    package var namespaceRunsByName: [String: Int] = [:]
+    /// What the share of a namespace weighs where it is not 1.
+    package var namespaceWeights: [String: Double] = [:]
+    /// How many stems wait for functions of one kind, and exceptions by kind.
+    package var stems = StemPolicy()
+    package var stemsByFlavour: [String: StemPolicy] = [:]
     /// The longest answer of one call, bytes; longer ones are errors.
     package var answerLimit: Int
     /// The largest file that a worker may write, bytes.
@@ -50,6 +62,9 @@ package struct InvocationConfiguration: Sendable {
         let folder = FolderPath.parent(FolderPath.parent(String(cString: real)))
         return folder == "/" || folder == "/usr" || folder.hasPrefix("/usr/") ? nil : folder
     }
+
+    /// Four fifths of the memory that this process may use: the machine's, or its control group's when that is less.
+    package static var defaultMemoryBudget: Int64 { MachineMemory.available / 5 * 4 }
 
     /// The system's interpreter, else the first on the PATH. When there is none, the first start says so.
     package static var defaultPython: String { program("python3") }

@@ -11,6 +11,8 @@ package struct SandboxError: Error, Sendable, Hashable, CustomStringConvertible 
         case sandboxFailed
         /// The host gives less isolation than the operator demands.
         case isolationMissing
+        /// A process that was to become the worker has ended meanwhile; another way may serve.
+        case stemLost
         /// More strings than a start request holds.
         case requestTooLarge
         /// The system refused a resource (descriptors, memory, a thread).

@@ -31,7 +31,6 @@ package struct FunctionSpec: Sendable, Hashable {
         static let timeout = Int64(1)...86_400_000
         static let memory = (Int64(16) << 20)...(Int64(1) << 40)
         static let logs = Int64(0)...(Int64(64) << 20)
-        static let concurrency = 1...1024
     }
 
     /// - Parameters:
@@ -113,9 +112,7 @@ package struct FunctionSpec: Sendable, Hashable {
         if let logs = try reader.size("logs") {
             limits.logs = try Self.check(logs, Range.logs, reader.path(of: "logs"), Quantity.text(bytes:))
         }
-        if let concurrency = try reader.integer("concurrency", in: Range.concurrency) {
-            limits.concurrency = concurrency
-        }
+        try limits.readScaling(&reader)
         self.limits = limits
         staging = try FunctionStaging(&reader)
         network = try NetworkRequest(&reader)
@@ -143,7 +140,7 @@ package struct FunctionSpec: Sendable, Hashable {
         members["timeout"] = .string(Quantity.text(milliseconds: limits.timeout))
         members["memory"] = .string(Quantity.text(bytes: limits.memory))
         members["logs"] = .string(Quantity.text(bytes: limits.logs))
-        members["concurrency"] = .integer(Int64(limits.concurrency))
+        limits.writeScaling(into: &members)
         staging.write(into: &members)
         members["network"] = network.document
         members["description"] = description.map { .string($0) }

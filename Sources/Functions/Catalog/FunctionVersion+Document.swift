@@ -13,10 +13,12 @@ extension FunctionVersion {
         members["parameters"] = .object(spec.parameters)
         // A list, for its order counts.
         members["environment"] = .array(spec.environment.map { [.string($0.name), .string($0.value)] })
-        members["limits"] = [
+        var limits: JSONObject = [
             "timeout": .integer(spec.limits.timeout), "memory": .integer(spec.limits.memory),
             "logs": .integer(spec.limits.logs), "concurrency": .integer(Int64(spec.limits.concurrency)),
         ]
+        spec.limits.writeScalingVersion(into: &limits)
+        members["limits"] = .object(limits)
         spec.staging.write(into: &members)
         members["network"] = spec.network.document
         if let container = spec.container {
@@ -49,6 +51,7 @@ extension FunctionVersion {
         limits.memory = memory
         limits.logs = logs
         limits.concurrency = concurrency
+        limits.readScalingVersion(document["limits"])
         let environment = (document["environment"]?.array ?? []).compactMap { pair -> EnvironmentVariable? in
             guard let parts = pair.array, parts.count == 2, let name = parts[0].string, let value = parts[1].string
             else { return nil }

@@ -59,6 +59,28 @@ public struct Activation: Sendable {
         }
     }
 
+    /// How the worker of a first call was started, and why.
+    public struct ColdStart: Sendable, Hashable {
+        public enum Way: String, Sendable, Hashable, CaseIterable {
+            /// An isolated process that waited for code.
+            case stem
+            /// A fork of a preloaded interpreter.
+            case zygote
+            /// A new process.
+            case exec
+            case container
+        }
+
+        public var way: Way
+        /// A sentence: why a worker was needed, and why it came this way.
+        public var reason: String
+
+        public init(way: Way, reason: String) {
+            self.way = way
+            self.reason = reason
+        }
+    }
+
     /// 32 hexadecimal digits; begins with the start time (as UUIDv7), so that ids sort by time.
     public var id: String
     public var function: FunctionReference
@@ -79,13 +101,16 @@ public struct Activation: Sendable {
     public var waitMilliseconds: Int64
     /// Milliseconds spent on making a new worker ready; `nil` when a warm one served.
     public var initMilliseconds: Int64?
+    /// How that worker was started; `nil` when a warm one served.
+    public var coldStart: ColdStart?
     /// The isolation level of the worker (0 none … 3 full).
     public var isolation: Int
 
     public init(
         id: String, function: FunctionReference, cause: FunctionCall.Cause, status: Status, result: [UInt8],
         published: [Published] = [], logs: [LogLine] = [], logsTruncated: Bool = false, start: Int64, end: Int64,
-        runNanoseconds: Int64 = 0, waitMilliseconds: Int64 = 0, initMilliseconds: Int64? = nil, isolation: Int = 0
+        runNanoseconds: Int64 = 0, waitMilliseconds: Int64 = 0, initMilliseconds: Int64? = nil,
+        coldStart: ColdStart? = nil, isolation: Int = 0
     ) {
         self.id = id
         self.function = function
@@ -100,6 +125,7 @@ public struct Activation: Sendable {
         self.runNanoseconds = runNanoseconds
         self.waitMilliseconds = waitMilliseconds
         self.initMilliseconds = initMilliseconds
+        self.coldStart = coldStart
         self.isolation = isolation
     }
 }

@@ -3,11 +3,11 @@ internal import Sandboxes
 
 /// One worker as the invoker drives it, whatever it is made of: a process in a sandbox, a container.
 ///
-/// It belongs to one version for its whole life and runs one job at a time. It tells its owner what happens with
-/// ``FunctionInvoker/handle(_:failure:)`` (`ready` or `failedToStart` once, `finished` after each job, before
-/// ``FunctionInvoker/complete(_:)``, `misbehaved` when it breaks its protocol) and, as the last thing,
-/// ``FunctionInvoker/ended(_:_:)``. It may do so from any thread, but never from within a call of its own that holds a
-/// lock. All methods return at once; none may block.
+/// It belongs to one version for its whole life and runs one job at a time, or as many as the version's
+/// `concurrentEvents` allow. It tells its owner what happens with ``FunctionInvoker/handle(_:failure:)`` (`ready` or
+/// `failedToStart` once, `finished` after each job, before ``FunctionInvoker/complete(_:)``, `misbehaved` when it breaks
+/// its protocol) and, as the last thing, ``FunctionInvoker/ended(_:_:)``. It may do so from any thread, but never from
+/// within a call of its own that holds a lock. All methods return at once; none may block.
 protocol FunctionWorker: AnyObject, Sendable {
     /// The pool machine's number for the worker.
     var id: PoolMachine.WorkerID { get }
@@ -21,8 +21,12 @@ protocol FunctionWorker: AnyObject, Sendable {
     /// end will put the job back. Called once it is ready and after each job that it has finished.
     func begin(_ job: Job) -> Bool
 
-    /// How many of the job's calls are done, those included whose answers are still on their way.
-    func progress() -> Int
+    /// How many of a job's calls are done, those included whose answers are still on their way.
+    func progress(of job: PoolMachine.JobID) -> Int
+
+    /// The time of a job is over, and the worker goes on with others: settles it as that and forgets it. Only for
+    /// workers that take several.
+    func expire(_ job: PoolMachine.JobID)
 
     /// Ends the worker and all that it has started, whatever it does. `ended` follows.
     func kill(_ reason: PoolMachine.Reason)
@@ -30,14 +34,15 @@ protocol FunctionWorker: AnyObject, Sendable {
     /// Nothing more will come: lets it end by itself.
     func retire()
 
-    /// Stops all that it runs until it is thawed. Called only while it has no job.
+    /// Stops all that it runs until it is thawed; only while it has no job. Called in the order of the decisions under
+    /// the owner's lock: may only put the wish on its way and must not call back.
     func freeze()
 
-    /// Lets it run again. Called before the job that it is to take.
+    /// Lets it run again, before the job that it is to take. As ``freeze()``.
     func thaw()
 
-    /// Settles what the worker's end means for its job: answers that are known become activations of the job
-    /// (``Job/settle(_:)``), the call that was running fails, the rest is left for another worker.
+    /// Settles what the worker's end means for its jobs: answers that are known become activations of the job
+    /// (``Job/settle(_:)``), the calls that were running fail, the rest is left for another worker.
     ///
     /// - Parameter end: `nil` when it was killed and has not been seen to end in time.
     /// - Returns: `false` when this was done before.
@@ -51,6 +56,7 @@ protocol FunctionWorker: AnyObject, Sendable {
 }
 
 extension FunctionWorker {
+    func expire(_ job: PoolMachine.JobID) {}
     func freeze() {}
     func thaw() {}
     var mayEndAfterAnswer: Bool { false }
@@ -70,6 +76,12 @@ struct WorkerOrder {
     let version: FunctionVersion
     /// Tells log lines of calls apart; a function that guesses it mixes up its own lines.
     let token: String
+    let reason: StartReason
+    /// The stem that it is made of, or the zygote that forks it, as the reason's way says.
+    let stem: Stem?
+
+    /// As it stands in the activation of the worker's first call.
+    var coldStart: Activation.ColdStart { .init(way: reason.way.way, reason: reason.sentence) }
 }
 
 /// Makes the workers of one kind of function.
@@ -79,24 +91,30 @@ protocol WorkerKind: Sendable {
     /// The worker, not started yet: the owner must know it before it can speak.
     func make(_ order: WorkerOrder, owner: FunctionInvoker) -> any FunctionWorker
 
+    /// Which stems can become workers of a version; `nil`: none. Asked once a version.
+    func flavour(of version: FunctionVersion) -> String?
+
+    /// The stems of a runtime without further dependencies.
+    func flavour(of runtime: FunctionVersion.Runtime) -> String?
+
+    /// Whether there is such a flavour of this kind; whether a zygote can be had for it.
+    func makes(_ flavour: String) -> Bool
+
+    /// Starts a process that waits for code; `zygote` forks it when given. It tells its owner `ready` and at last
+    /// `stemEnded`.
+    func start(_ stem: Stem, zygote: Stem?) throws(SandboxError)
+
+    /// Starts a process that forks stems and workers. As above.
+    func startZygote(_ stem: Stem) throws(SandboxError)
+
     /// Ends all of them; returns when they are gone. Called once, after the owner has taken its last job.
     func stop() async
 }
 
-/// Workers that are processes which the launcher starts.
-struct ProcessWorkers: WorkerKind {
-    let launcher: Launcher
-
-    func runs(_ version: FunctionVersion) -> Bool {
-        switch version.runtime {
-        case .python, .nodejs, .executable: true
-        case .container: false
-        }
-    }
-
-    func make(_ order: WorkerOrder, owner: FunctionInvoker) -> any FunctionWorker {
-        WorkerSession(order, launcher: launcher, owner: owner)
-    }
-
-    func stop() async { await launcher.stop() }
+extension WorkerKind {
+    func flavour(of version: FunctionVersion) -> String? { nil }
+    func flavour(of runtime: FunctionVersion.Runtime) -> String? { nil }
+    func makes(_ flavour: String) -> Bool { false }
+    func start(_ stem: Stem, zygote: Stem?) throws(SandboxError) { throw SandboxError(.startFailed, "no stems") }
+    func startZygote(_ stem: Stem) throws(SandboxError) { throw SandboxError(.startFailed, "no zygote") }
 }

@@ -63,7 +63,7 @@ extension WorkerSession {
             if reached > state.killProgress, job.mayRepeat() { return nil }
             return failed(
                 .timeout, "the function did not end within \(Self.text(milliseconds: version.limits.timeout))")
-        case .idle, .startTimeout, .misbehaved: return failed(.internalError, "the function's process was stopped")
+        case .idle, .evicted, .startTimeout, .misbehaved: return failed(.internalError, "the function's process was stopped")
         case nil: break
         }
         switch end {

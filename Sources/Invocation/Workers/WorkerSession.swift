@@ -5,13 +5,14 @@ internal import Synchronization
 
 /// One worker process's work: turns calls into frames, answers into activations, and its end into what the calls deserve.
 final class WorkerSession: FunctionWorker, WorkerHandler {
-    let id: PoolMachine.WorkerID
-    let pool: PoolMachine.Pool
-    let version: FunctionVersion
+    var id: PoolMachine.WorkerID { order.id }
+    var pool: PoolMachine.Pool { order.pool }
+    var version: FunctionVersion { order.version }
+    private let order: WorkerOrder
     let owner: FunctionInvoker
     private let launcher: Launcher
-    private let token: String
     let state: Mutex<State>
+    private let process = Mutex<Worker?>(nil)
 
     /// What the handler takes, as the runner says.
     enum HandlerKind: String { case event, arguments, batch }
@@ -44,10 +45,7 @@ final class WorkerSession: FunctionWorker, WorkerHandler {
     }
 
     init(_ order: WorkerOrder, launcher: Launcher, owner: FunctionInvoker) {
-        id = order.id
-        pool = order.pool
-        version = order.version
-        token = order.token
+        self.order = order
         self.launcher = launcher
         self.owner = owner
         state = Mutex(
@@ -57,22 +55,59 @@ final class WorkerSession: FunctionWorker, WorkerHandler {
     }
 
     func start() throws(SandboxError) {
-        let isolation = launcher.isolation
-        let worker = try launcher.start(WorkerSpecification(version, owner.configuration, isolation), handler: self)
-        state.withLock { $0.worker = worker }
-        if version.runtime.isFramed {
-            let paths = WorkerPaths(version, owner.configuration, isolation)
-            worker.send(
-                RunnerSettings.frame(
-                    version, directory: paths.code, marker: token, answerLimit: owner.configuration.answerLimit))
+        let specification = WorkerSpecification(version, owner.configuration, launcher.isolation)
+        if let stem = order.stem, order.reason.way == .stem {
+            try specialise(stem, specification.mountsForStem)
         } else {
-            state.withLock { state in
-                state.isReady = true
-                state.initMilliseconds = 0
-            }
-            owner.handle(.ready(id))
+            settle(on: try launcher.start(specification, handler: self))
+            if version.runtime.isFramed { sendSettings(isStem: false) } else { becomeReady() }
         }
     }
+
+    /// Gives a process that waits the version's folders, then tells it what it is to run.
+    private func specialise(_ stem: Stem, _ mounts: [SandboxMount]) throws(SandboxError) {
+        guard let worker = stem.become(self) else { throw SandboxError(.stemLost, "the stem has ended") }
+        settle(on: worker)
+        guard !mounts.isEmpty else {
+            sendSettings(isStem: true)
+            return
+        }
+        worker.attach(mounts) { [weak self] error in
+            guard let self else { return }
+            guard let error else {
+                sendSettings(isStem: true)
+                return
+            }
+            owner.note(lost: order.pool, error)
+            owner.handle(.lostOnTheWay(id))
+            worker.kill()
+        }
+    }
+
+    private func settle(on worker: Worker) {
+        process.withLock { $0 = worker }
+        state.withLock { $0.worker = worker }
+    }
+
+    private func sendSettings(isStem: Bool) {
+        let paths = WorkerPaths(version, owner.configuration, launcher.isolation)
+        process.withLock { $0 }?.send(
+            RunnerSettings.frame(
+                version, directory: paths.code, marker: order.token, answerLimit: owner.configuration.answerLimit,
+                isStem: isStem))
+    }
+
+    private func becomeReady() {
+        state.withLock { state in
+            state.isReady = true
+            state.initMilliseconds = 0
+        }
+        owner.handle(.ready(id))
+    }
+
+    // Under the owner's lock, so that the session's own, under which the owner is asked things, must not be taken.
+    func freeze() { process.withLock { $0 }?.freeze() }
+    func thaw() { process.withLock { $0 }?.thaw() }
 
     /// A program may answer once and end; a runner never does so by itself.
     var mayEndAfterAnswer: Bool { !version.runtime.isFramed }
@@ -99,7 +134,8 @@ final class WorkerSession: FunctionWorker, WorkerHandler {
 
     func retire() { state.withLock { $0.worker }?.closeInput() }
 
-    /// How many of the job's calls are done, those included whose answers are still with the worker.
+    func progress(of _: PoolMachine.JobID) -> Int { progress() }
+
     func progress() -> Int {
         state.withLock { state in
             guard let job = state.job else { return 0 }
@@ -182,7 +218,7 @@ final class WorkerSession: FunctionWorker, WorkerHandler {
         if let failure { owner.handle(.failedToStart(id), failure: failure) }
         if let misbehaviour { self.worker(worker, misbehaved: misbehaviour) }
         if let completed {
-            owner.handle(.finished(id))
+            owner.handle(.finished(id, completed.id))
             owner.complete(completed)
         }
     }
@@ -278,7 +314,9 @@ final class WorkerSession: FunctionWorker, WorkerHandler {
                     published: isFirst ? answer.published : [], logs: isFirst ? logs?.lines ?? [] : [],
                     logsTruncated: logs?.isTruncated ?? false, start: start, end: end,
                     runNanoseconds: answer.runNanoseconds, waitMilliseconds: max(0, start - job.submitted),
-                    initMilliseconds: state.initMilliseconds, isolation: state.worker?.isolation ?? 0))
+                    initMilliseconds: state.initMilliseconds,
+                    coldStart: state.initMilliseconds == nil ? nil : order.coldStart,
+                    isolation: state.worker?.isolation ?? 0))
         }
         state.initMilliseconds = nil
         state.hasAnswered = true

@@ -28,6 +28,14 @@ enum FolderPath {
 }
 
 extension WorkerSpecification {
+    /// What every worker's environment begins with.
+    static var baseEnvironment: [String] {
+        [
+            "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C.UTF-8", "TMPDIR=/tmp",
+            "HOME=/tmp",
+        ]
+    }
+
     /// The process that runs a version.
     init(
         _ version: FunctionVersion, _ configuration: InvocationConfiguration, _ isolation: IsolationReport?
@@ -54,10 +62,7 @@ extension WorkerSpecification {
             maximumMessage = configuration.answerLimit
         }
         // The last of two variables of one name would be ignored by most programs, so the function's replace ours.
-        var environment = [
-            "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C.UTF-8", "TMPDIR=/tmp",
-            "HOME=/tmp",
-        ]
+        var environment = Self.baseEnvironment
         for variable in version.environment {
             environment.removeAll { $0.hasPrefix(variable.name + "=") }
             environment.append("\(variable.name)=\(variable.value)")
@@ -96,7 +101,7 @@ extension SandboxSpecification {
 /// The first message to a Python runner: what it runs.
 enum RunnerSettings {
     static func frame(
-        _ version: FunctionVersion, directory: String, marker: String, answerLimit: Int
+        _ version: FunctionVersion, directory: String, marker: String, answerLimit: Int, isStem: Bool = false
     ) -> [UInt8] {
         var settings = JSONObject(members: [
             .init(name: "directory", value: .string(directory)),
@@ -110,6 +115,11 @@ enum RunnerSettings {
             .init(name: "answerLimit", value: .integer(Int64(answerLimit))),
         ])
         if let handler = version.handler { settings["handler"] = .string(handler) }
+        if isStem, !version.environment.isEmpty {
+            // It was started without.
+            settings["environment"] = .object(
+                JSONObject(members: version.environment.map { .init(name: $0.name, value: .string($0.value)) }))
+        }
         return CallFrame.message(.object(settings))
     }
 }

@@ -1,5 +1,5 @@
 /// What process a worker is: policy has decided it, the launcher only does it.
-package struct WorkerSpecification: Sendable {
+package struct WorkerSpecification: Sendable, Hashable {
     /// How messages lie on the worker's channel.
     package enum Framing: Sendable, Hashable {
         /// `u32` length, little-endian, then the message; on a socket pair at descriptor 3, a ledger at descriptor 4.

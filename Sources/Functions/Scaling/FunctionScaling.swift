@@ -1,0 +1,23 @@
+/// How many workers a function has, and how many of its runs there may be at once.
+///
+/// The most workers are ``FunctionVersion/Limits/concurrency``, the most runs in one of them
+/// ``FunctionVersion/Limits/concurrentEvents``.
+public struct FunctionScaling: Sendable, Hashable {
+    /// Workers that are kept ready even when nobody calls.
+    public var minimum = 0
+    /// How long an idle worker is kept, milliseconds; `nil`: as the server does.
+    public var idle: Int64?
+    /// When calls would wait longer than this, all workers that are allowed start at once, milliseconds.
+    public var burst = FunctionScaling.defaultBurst
+    /// Runs at the same time, all workers and versions together.
+    public var runs: Int?
+    /// Runs at the same time of calls that have the same key.
+    public var runsPerKey: Int?
+    /// The attribute of the event, or member of the arguments, that is the key; `nil`: the key by which events are
+    /// ordered (`partitionkey`, else subject, else source).
+    public var key: String?
+
+    public static let defaultBurst: Int64 = 500
+
+    public init() {}
+}

@@ -1,0 +1,78 @@
+internal import DequeModule
+
+/// How many unspecialised workers of one kind wait for code.
+package struct StemPolicy: Sendable, Equatable {
+    /// Kept always.
+    package var floor = 1
+    /// Never more than this.
+    package var maximum = 8
+    /// How long one more than wanted is kept, milliseconds.
+    package var ttl: Int64 = 60_000
+    /// Whether a zygote is kept that forks stems, and workers when no stem is ready.
+    package var hasZygote = false
+    /// How long after its last use the zygote is kept, milliseconds; for ever with a floor.
+    package var zygoteGrace: Int64 = 600_000
+    /// The least time that one gets to start, milliseconds.
+    package var startTimeout: Int64 = 10_000
+
+    package init(floor: Int = 1, maximum: Int = 8) {
+        self.floor = floor
+        self.maximum = max(floor, maximum)
+    }
+}
+
+/// Stems and zygotes of all flavours. A flavour is a runtime with a set of dependencies.
+struct Stems: Sendable {
+    enum Role: Sendable, Equatable { case stem, zygote }
+
+    struct Member: Sendable {
+        let flavour: String
+        let role: Role
+        var isReady = false
+        var isDying = false
+        var since: Int64
+        var due: Int64
+    }
+
+    struct Flavour: Sendable {
+        var policy: StemPolicy
+        /// Those that wait, the longest waiting first.
+        var ready: Deque<Int> = []
+        var starting = 0
+        var zygote: Int?
+        /// Uses in this half minute and in the one before.
+        var used = 0
+        var usedBefore = 0
+        var lastUse: Int64
+        /// Starts that failed in a row, and when the next may be tried.
+        var failures = 0
+        var notBefore: Int64 = 0
+
+        /// How many should wait: the floor, and as many as were used in the last minute.
+        var target: Int { min(policy.maximum, policy.floor + used + usedBefore) }
+    }
+
+    var flavours: [String: Flavour] = [:]
+    var members: [Int: Member] = [:]
+    /// Workers that start. While there are any, no stem is made: those for whom somebody waits come first.
+    var startsUnderway = 0
+    /// One more is to be looked for when nothing else is on its way.
+    var isOwed = false
+    var rotated: Int64 = 0
+
+    var isEmpty: Bool { members.isEmpty }
+
+    func hasReady(_ flavour: String) -> Bool { flavours[flavour]?.ready.isEmpty == false }
+
+    func canFork(_ flavour: String) -> Bool {
+        guard let zygote = flavours[flavour]?.zygote, let member = members[zygote] else { return false }
+        return member.isReady && !member.isDying
+    }
+
+    /// Something of this flavour did not come up: tries again after a while that doubles.
+    mutating func distrust(_ flavour: String, _ now: Int64) {
+        let failures = min((flavours[flavour]?.failures ?? 0) + 1, 9)
+        flavours[flavour]?.failures = failures
+        flavours[flavour]?.notBefore = now + 500 << Int64(failures)
+    }
+}

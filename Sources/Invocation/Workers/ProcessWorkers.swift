@@ -1,0 +1,78 @@
+internal import CloudEvents
+internal import Functions
+internal import Sandboxes
+internal import Synchronization
+
+/// Workers that are processes which the launcher starts.
+final class ProcessWorkers: WorkerKind {
+    private let configuration: InvocationConfiguration
+    private let launcher: Launcher
+    /// How the stems of a flavour are started. A few: runtimes × memory limits.
+    private let flavours = Mutex<[String: WorkerSpecification]>([:])
+
+    init(configuration: InvocationConfiguration, launcher: Launcher) {
+        self.configuration = configuration
+        self.launcher = launcher
+    }
+
+    func runs(_ version: FunctionVersion) -> Bool { version.runtime != .container }
+
+    func make(_ order: WorkerOrder, owner: FunctionInvoker) -> any FunctionWorker {
+        WorkerSession(order, launcher: launcher, owner: owner)
+    }
+
+    func stop() async { await launcher.stop() }
+
+    // MARK: Stems
+
+    /// Two versions share stems when a process that waits for code is the same for both: the runtime, the limits that are
+    /// set before its start, the network.
+    func flavour(of version: FunctionVersion) -> String? {
+        let isolation = launcher.isolation
+        // What cannot be given folders while it runs cannot be given code, unless it sees all folders anyway.
+        guard version.runtime.isFramed, isolation?.canAttach ?? true else { return nil }
+        let stem = WorkerSpecification(version, configuration, isolation).stem
+        return flavours.withLock { flavours in
+            let name = "\(version.runtime.rawValue)-\(max(version.limits.memory, 16 << 20) >> 20)MiB"
+            var number = 1
+            while true {
+                let candidate = number == 1 ? name : "\(name)-\(number)"
+                guard let known = flavours[candidate] else {
+                    flavours[candidate] = stem
+                    return candidate
+                }
+                if known == stem { return candidate }
+                number += 1
+            }
+        }
+    }
+
+    func flavour(of runtime: FunctionVersion.Runtime) -> String? {
+        flavour(
+            of: FunctionVersion(namespace: "", name: "", digest: "", runtime: runtime, entry: "", codeDirectory: "/"))
+    }
+
+    func makes(_ flavour: String) -> Bool { flavours.withLock { $0[flavour] != nil } }
+
+    func start(_ stem: Stem, zygote: Stem?) throws(SandboxError) {
+        guard let specification = flavours.withLock({ $0[stem.flavour] }) else {
+            throw SandboxError(.startFailed, "there are no stems of the kind \(stem.flavour)")
+        }
+        stem.attach(try launcher.start(specification, handler: stem))
+    }
+}
+
+extension WorkerSpecification {
+    /// The same process without what is its version's own: it waits for that.
+    fileprivate var stem: WorkerSpecification {
+        var stem = self
+        stem.arguments.append("stem")
+        stem.environment = Self.baseEnvironment
+        stem.directory = "/"
+        stem.sandbox?.mounts.removeAll { $0.target != SandboxPath.runtimes }
+        return stem
+    }
+
+    /// What a stem is still to be given of what this process would have been started with.
+    var mountsForStem: [SandboxMount] { sandbox?.mounts.filter { $0.target != SandboxPath.runtimes } ?? [] }
+}
