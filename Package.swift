@@ -81,6 +81,7 @@ let package = Package(
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
         library("Functions", ["CloudEvents", "Manifest", "Persistence", "CLinux", "CZlib", crypto, log]),
         library("Staging", ["CloudEvents", "Manifest", "Channels", "Functions", "CLinux", crypto]),
+        library("Egress", ["CloudEvents", "Functions", nioCore, nioPosix, log]),
         .target(name: "CSandbox"),
         .executableTarget(name: "weir-launcher", dependencies: ["CSandbox"]),
         .systemLibrary(name: "CSeccomp", pkgConfig: "libseccomp", providers: [.apt(["libseccomp-dev"])]),
@@ -145,6 +146,7 @@ let package = Package(
             "EventSourcesTests",
             ["EventSources", "Persistence", "StorageEvents", "Channels", "CloudEvents", "Manifest", log]),
         tests("FunctionsTests", ["Functions", "Persistence", "CloudEvents", "Manifest"]),
+        tests("EgressTests", ["Egress", "Functions", nioCore, nioPosix, log]),
         tests("StagingTests", ["Staging", "Functions", "CloudEvents"]),
         tests(
             "SandboxesTests",
