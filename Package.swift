@@ -92,7 +92,11 @@ let package = Package(
                 httpClient, nioCore, nioHTTP1, crypto, log, lifecycle,
             ]),
         library(
-            "Invocation", ["CloudEvents", "Manifest", "Channels", "Functions", "Sandboxes", log, lifecycle, deque]),
+            "Invocation",
+            [
+                "CloudEvents", "Manifest", "Channels", "Functions", "Staging", "Egress", "Sandboxes", log, lifecycle,
+                deque,
+            ]),
         library(
             "Delivery",
             [
@@ -104,7 +108,8 @@ let package = Package(
             [
                 "CloudEvents", "Manifest", "Persistence", "Identity", "Channels", "EventSources", "StorageEvents",
                 "Functions",
-                "Invocation", "Delivery", hummingbird, hummingbirdCore, nioCore, nioPosix, nioHTTP1, nioHTTPTypes,
+                "Staging", "Invocation", "Delivery", hummingbird, hummingbirdCore, nioCore, nioPosix, nioHTTP1,
+                nioHTTPTypes,
                 nioHTTPTypesHTTP1, httpTypes, log, lifecycle,
             ]),
         library(
@@ -112,14 +117,16 @@ let package = Package(
             [
                 "CloudEvents", "Kafka", "Manifest", "Persistence", "Identity", "Channels", "StorageEvents",
                 "EventSources", "Functions",
-                "Sandboxes", "Invocation", "Delivery", "WeirHTTP", hummingbird, httpClient, httpTypes, nioCore,
+                "Staging", "Egress", "Sandboxes", "Invocation", "Delivery", "WeirHTTP", hummingbird, httpClient,
+                httpTypes, nioCore,
                 nioPosix,
                 nioHTTP1, crypto, log, lifecycle, signals,
             ]),
         .executableTarget(
             name: "weir",
             dependencies: [
-                "CloudEvents", "Manifest", "StorageEvents", "Channels", "WeirServer", argumentParser, httpClient,
+                "CloudEvents", "Manifest", "StorageEvents", "Channels", "Staging", "Egress", "WeirServer",
+                argumentParser, httpClient,
                 nioCore,
                 nioHTTP1, log, lifecycle,
             ], swiftSettings: settings),
@@ -154,7 +161,7 @@ let package = Package(
                 "Sandboxes", "CSandbox", "Functions", "Identity", "CloudEvents", "Manifest", "CLinux", httpClient,
                 nioCore, nioPosix, nioHTTP1, log,
             ]),
-        tests("InvocationTests", ["Invocation", "Sandboxes", "CSandbox", "Functions", "Channels", "CloudEvents"]),
+        tests("InvocationTests", ["Invocation", "Staging", "Sandboxes", "CSandbox", "Functions", "Channels", "CloudEvents"]),
         tests(
             "DeliveryTests",
             [

@@ -11,6 +11,9 @@ package final class FunctionInvoker: Invoker {
     /// What workers can be; the first that runs a version makes its workers.
     private let kinds: [any WorkerKind]
     let logObserver: (@Sendable (LogNotice) -> Void)?
+    package let surroundings: Surroundings
+    /// The versions whose handler takes the events of a batch together, by digest.
+    private let batchVersions = Mutex<Set<String>>([])
     private let catalog: any FunctionCatalog
     private let logger: Logger
     private let state: Mutex<State>
@@ -36,10 +39,11 @@ package final class FunctionInvoker: Invoker {
 
     /// - Parameters:
     ///   - launcher: starts the processes; stopped together with the invoker.
+    ///   - surroundings: what of the machine functions may be given.
     ///   - onLogLine: called on the I/O thread with every log line as it comes; must not block.
     package init(
         _ configuration: InvocationConfiguration, catalog: any FunctionCatalog, launcher: Launcher, logger: Logger,
-        onLogLine: (@Sendable (LogNotice) -> Void)? = nil
+        surroundings: Surroundings = Surroundings(), onLogLine: (@Sendable (LogNotice) -> Void)? = nil
     ) {
         self.configuration = configuration
         self.catalog = catalog
@@ -47,6 +51,7 @@ package final class FunctionInvoker: Invoker {
         kinds = Self.kinds(configuration, launcher)
         self.logger = logger
         logObserver = onLogLine
+        self.surroundings = surroundings
         var machine = PoolMachine.Configuration()
         machine.maximumWorkers = configuration.maximumWorkers
         machine.idleGrace = configuration.idleGrace
@@ -95,13 +100,22 @@ package final class FunctionInvoker: Invoker {
         }
         var function = function
         function.version = version.digest
-        let resolved = function
+        if version.staging.isPerCall { return await runStaged(calls, function, version) }
+        return await run(calls, function, version)
+    }
+
+    /// Runs calls of a version as one job.
+    func run(
+        _ calls: [FunctionCall], _ function: FunctionReference, _ version: FunctionVersion
+    ) async -> [Activation] {
+        guard !calls.isEmpty else { return [] }
+        let now = TimeOfDay.milliseconds
         return await withCheckedContinuation { completion in
             var actions: [PoolMachine.Action] = []
             state.withLock { state in
                 let pool = Self.pool(of: version, &state)
                 let job = Job(
-                    id: state.nextJob, version: version, reference: resolved, calls: calls, submitted: now,
+                    id: state.nextJob, version: version, reference: function, calls: calls, submitted: now,
                     completion: completion)
                 state.nextJob += 1
                 state.jobs[job.id] = job
@@ -110,6 +124,14 @@ package final class FunctionInvoker: Invoker {
             }
             perform(actions, failure: nil)
         }
+    }
+
+    /// Whether the version's handler takes a batch's events together, as far as that is known: from its first run on.
+    func takesBatches(_ version: FunctionVersion) -> Bool { batchVersions.withLock { $0.contains(version.digest) } }
+
+    /// The version's handler was found to take a batch's events together.
+    func noteTakesBatches(_ version: FunctionVersion) {
+        batchVersions.withLock { _ = $0.insert(version.digest) }
     }
 
     /// Takes no more calls, fails those that wait, ends all workers and returns when they are gone.

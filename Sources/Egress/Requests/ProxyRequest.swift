@@ -206,13 +206,12 @@ package struct ProxyRequest: Sendable, Hashable {
         }
         // What says where the body ends cannot be declared to be of this connection only.
         let dropped = Set(named).subtracting(["content-length", "transfer-encoding"]).union([
-            "host", "connection", "keep-alive", "proxy-connection", "proxy-authorization", "proxy-authenticate", "te",
-            "upgrade",
+            "host", "connection", "keep-alive", "te", "upgrade",
         ])
         var out = Array(method) + [0x20] + Array(path.utf8) + Array(" HTTP/1.1\r\nHost: ".utf8)
         out += Array((host.contains(":") ? "[\(host)]" : host).utf8)
         if port != 80 { out += Array(":\(port)".utf8) }
-        for header in headers where !dropped.contains(header.name) {
+        for header in headers where !dropped.contains(header.name) && !header.name.hasPrefix("proxy-") {
             out += [0x0D, 0x0A] + Array(header.raw) + [0x3A, 0x20] + Array(header.value)
         }
         return out + Array("\r\nVia: 1.1 weir\r\nConnection: close\r\n\r\n".utf8)
