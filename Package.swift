@@ -81,6 +81,7 @@ let package = Package(
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
         library("Functions", ["CloudEvents", "Manifest", "Persistence", "CLinux", "CZlib", crypto, log]),
         library("Staging", ["CloudEvents", "Manifest", "Channels", "Functions", "CLinux", crypto]),
+        library("Egress", ["CloudEvents", "Functions", nioCore, nioPosix, log]),
         .target(name: "CSandbox"),
         .executableTarget(name: "weir-launcher", dependencies: ["CSandbox"]),
         .systemLibrary(name: "CSeccomp", pkgConfig: "libseccomp", providers: [.apt(["libseccomp-dev"])]),
@@ -92,7 +93,11 @@ let package = Package(
                 nioCore, nioHTTP1, crypto, log, lifecycle,
             ]),
         library(
-            "Invocation", ["CloudEvents", "Manifest", "Channels", "Functions", "Sandboxes", log, lifecycle, deque]),
+            "Invocation",
+            [
+                "CloudEvents", "Manifest", "Channels", "Functions", "Staging", "Egress", "Sandboxes", log, lifecycle,
+                deque,
+            ]),
         library(
             "Delivery",
             [
@@ -104,7 +109,8 @@ let package = Package(
             [
                 "CloudEvents", "Manifest", "Persistence", "Identity", "Channels", "EventSources", "StorageEvents",
                 "Functions",
-                "Invocation", "Delivery", hummingbird, hummingbirdCore, nioCore, nioPosix, nioHTTP1, nioHTTPTypes,
+                "Staging", "Invocation", "Delivery", hummingbird, hummingbirdCore, nioCore, nioPosix, nioHTTP1,
+                nioHTTPTypes,
                 nioHTTPTypesHTTP1, httpTypes, log, lifecycle,
             ]),
         library(
@@ -112,14 +118,16 @@ let package = Package(
             [
                 "CloudEvents", "Kafka", "Manifest", "Persistence", "Identity", "Channels", "StorageEvents",
                 "EventSources", "Functions",
-                "Sandboxes", "Invocation", "Delivery", "WeirHTTP", hummingbird, httpClient, httpTypes, nioCore,
+                "Staging", "Egress", "Sandboxes", "Invocation", "Delivery", "WeirHTTP", hummingbird, httpClient,
+                httpTypes, nioCore,
                 nioPosix,
                 nioHTTP1, crypto, log, lifecycle, signals,
             ]),
         .executableTarget(
             name: "weir",
             dependencies: [
-                "CloudEvents", "Manifest", "StorageEvents", "Channels", "WeirServer", argumentParser, httpClient,
+                "CloudEvents", "Manifest", "StorageEvents", "Channels", "Staging", "Egress", "WeirServer",
+                argumentParser, httpClient,
                 nioCore,
                 nioHTTP1, log, lifecycle,
             ], swiftSettings: settings),
@@ -146,6 +154,7 @@ let package = Package(
             "EventSourcesTests",
             ["EventSources", "Persistence", "StorageEvents", "Channels", "CloudEvents", "Manifest", log]),
         tests("FunctionsTests", ["Functions", "Persistence", "CloudEvents", "Manifest"]),
+        tests("EgressTests", ["Egress", "Functions", nioCore, nioPosix, log]),
         tests("StagingTests", ["Staging", "Functions", "CloudEvents"]),
         tests(
             "SandboxesTests",
@@ -154,7 +163,7 @@ let package = Package(
                 nioCore,
                 nioPosix, nioHTTP1, log,
             ]),
-        tests("InvocationTests", ["Invocation", "Sandboxes", "CSandbox", "Functions", "Channels", "CloudEvents"]),
+        tests("InvocationTests", ["Invocation", "Staging", "Sandboxes", "CSandbox", "Functions", "Channels", "CloudEvents"]),
         tests(
             "DeliveryTests",
             [

@@ -3,6 +3,7 @@ import Foundation
 import Functions
 import Logging
 import Sandboxes
+import Staging
 import Synchronization
 import Testing
 import TestSupport
@@ -42,7 +43,8 @@ final class InvocationFixture: FunctionCatalog {
 
     /// Workers are isolated as well as this host does it; they see the fixture's folder, and may write there.
     init(
-        maximumWorkers: Int = 8, idleGrace: Int64 = 60_000, frameCalls: Int = 256, isolation maximum: Int = 3
+        maximumWorkers: Int = 8, idleGrace: Int64 = 60_000, frameCalls: Int = 256, isolation maximum: Int = 3,
+        mounts: (TemporaryDirectory) -> [StorageMount] = { _ in [] }
     ) async throws {
         directory = try TemporaryDirectory("invocation")
         let path = try #require(
@@ -63,7 +65,10 @@ final class InvocationFixture: FunctionCatalog {
         notices = Notices()
         let notices = notices
         invoker = FunctionInvoker(
-            configuration, catalog: versions, launcher: launcher, logger: logger, onLogLine: { notices.add($0) })
+            configuration, catalog: versions, launcher: launcher, logger: logger,
+            surroundings: Surroundings(
+                staging: try Staging(MountTable(mounts(directory)), directory: directory.file("staging"))),
+            onLogLine: { notices.add($0) })
     }
 
     /// All processes below the launcher, by the host's numbers.
@@ -85,10 +90,10 @@ final class InvocationFixture: FunctionCatalog {
     @discardableResult
     func python(
         _ name: String, _ source: String, handler: String? = nil, parameters: JSONObject = [:],
-        environment: [FunctionVersion.EnvironmentVariable] = [],
+        environment: [FunctionVersion.EnvironmentVariable] = [], staging: FunctionStaging = FunctionStaging(),
         _ change: (inout FunctionVersion.Limits) -> Void = { _ in }
     ) throws -> FunctionReference {
-        try add(name, .python, "\(name).py", source, handler, parameters, environment, change)
+        try add(name, .python, "\(name).py", source, handler, parameters, environment, staging, change)
     }
 
     /// Adds a function of one JavaScript file.
@@ -104,15 +109,15 @@ final class InvocationFixture: FunctionCatalog {
     /// Adds a function that is a program with a `#!` line.
     @discardableResult
     func program(
-        _ name: String, _ source: String, parameters: JSONObject = [:],
+        _ name: String, _ source: String, parameters: JSONObject = [:], staging: FunctionStaging = FunctionStaging(),
         _ change: (inout FunctionVersion.Limits) -> Void = { _ in }
     ) throws -> FunctionReference {
-        try add(name, .executable, name, source, nil, parameters, [], change)
+        try add(name, .executable, name, source, nil, parameters, [], staging, change)
     }
 
     private func add(
         _ name: String, _ runtime: FunctionVersion.Runtime, _ entry: String, _ source: String, _ handler: String?,
-        _ parameters: JSONObject, _ environment: [FunctionVersion.EnvironmentVariable],
+        _ parameters: JSONObject, _ environment: [FunctionVersion.EnvironmentVariable], _ staging: FunctionStaging,
         _ change: (inout FunctionVersion.Limits) -> Void
     ) throws -> FunctionReference {
         let digest = UUID().uuidString
@@ -126,7 +131,8 @@ final class InvocationFixture: FunctionCatalog {
         change(&limits)
         let version = FunctionVersion(
             namespace: "default", name: name, digest: digest, runtime: runtime, entry: entry, handler: handler,
-            codeDirectory: folder, parameters: parameters, environment: environment, limits: limits)
+            codeDirectory: folder, parameters: parameters, environment: environment, limits: limits,
+            staging: staging)
         versions.known.withLock { $0[name] = version }
         return FunctionReference(namespace: "default", name: name)
     }
@@ -157,10 +163,11 @@ final class InvocationFixture: FunctionCatalog {
 /// Runs a test with a fixture, which is stopped whatever happens.
 func withInvoker(
     maximumWorkers: Int = 8, idleGrace: Int64 = 60_000, frameCalls: Int = 256, isolation: Int = 3,
-    _ body: (InvocationFixture) async throws -> Void
+    mounts: (TemporaryDirectory) -> [StorageMount] = { _ in [] }, _ body: (InvocationFixture) async throws -> Void
 ) async throws {
     let fixture = try await InvocationFixture(
-        maximumWorkers: maximumWorkers, idleGrace: idleGrace, frameCalls: frameCalls, isolation: isolation)
+        maximumWorkers: maximumWorkers, idleGrace: idleGrace, frameCalls: frameCalls, isolation: isolation,
+        mounts: mounts)
     do {
         try await body(fixture)
     } catch {

@@ -252,6 +252,7 @@ final class WorkerSession: FunctionWorker, WorkerHandler {
     ) -> (Bool, StartFailure?) {
         if let hello = try? JSONValue(parsing: message), hello["ready"] == .bool(true) {
             state.handlerKind = (hello["kind"]?.string).flatMap(HandlerKind.init) ?? .event
+            if state.handlerKind == .batch { owner.noteTakesBatches(version) }
             state.isReady = true
             state.initMilliseconds = now - state.startBegan
             return (true, nil)

@@ -2,6 +2,7 @@ import AsyncHTTPClient
 import Channels
 import CloudEvents
 import Delivery
+import Egress
 import EventSources
 import Foundation
 import Functions
@@ -14,6 +15,7 @@ import NIOPosix
 import Persistence
 import Sandboxes
 import ServiceLifecycle
+import Staging
 import StorageEvents
 import UnixSignals
 import WeirHTTP
@@ -46,6 +48,7 @@ public struct Server: Sendable {
             let parts = try await build(data, log, database, client)
             try await serve(parts, data, key.key)
             await parts.pool.stop()
+            await parts.pool.surroundings.proxy?.stop()
             await parts.activations.flush()
             outcome = .success(())
         } catch {
@@ -73,7 +76,18 @@ public struct Server: Sendable {
         let writer = RegistryWriter(registry, now: { ServerEngine.now })
         let state = SQLiteStateStore(database)
         let code = try starting("the code store") { try CodeStore(path: data.code) }
-        let functions = FunctionRepository(registry, writer, code)
+        let watched = WatchedFolders(registry)
+        let staging = try starting("the staging folder") {
+            try Staging(
+                MountTable(configuration.mounts, folders: { watched.folders(of: $0) }), directory: data.staging,
+                notes: {
+                    logger.warning("A file that was on its way cannot be removed yet", metadata: ["why": "\($0)"])
+                })
+        }
+        let grants = Grants(staging: staging, allowsHostNetwork: configuration.allowsHostNetwork)
+        let functions = FunctionRepository(
+            registry, writer, code,
+            review: { spec, namespace throws(FunctionError) in try grants.review(spec, namespace) })
         // No worker runs yet, so code that no version uses can go.
         try await functions.collectGarbage()
         let records = try await log.open(
@@ -83,7 +97,10 @@ public struct Server: Sendable {
                 segmentBytes: 64 << 20, duplicateWindow: 0))
         let activations = ActivationStore(channel: records, logger: logger)
         let logs = LogFeed()
-        let pool = try await invocation(data, functions, registry, logs)
+        let proxy = EgressProxy(
+            AddressRules(allowed: configuration.egressRanges), group: MultiThreadedEventLoopGroup.singleton,
+            logger: logger)
+        let pool = try await invocation(data, functions, Surroundings(staging: staging, proxy: proxy), logs)
         let invoker = RecordingInvoker(pool, store: activations)
         let channels = ChannelDirectory(log)
         let subscriptions = Subscriptions(
@@ -99,11 +116,11 @@ public struct Server: Sendable {
         return Parts(
             registry: registry, writer: writer, channels: channels, functions: functions, pool: pool, invoker: invoker,
             activations: activations, logs: logs, sources: sources, subscriptions: subscriptions,
-            reconciler: reconciler)
+            reconciler: reconciler, grants: grants)
     }
 
     private func invocation(
-        _ data: DataDirectory, _ functions: FunctionRepository, _ registry: Registry, _ logs: LogFeed
+        _ data: DataDirectory, _ functions: FunctionRepository, _ surroundings: Surroundings, _ logs: LogFeed
     ) async throws -> FunctionInvoker {
         guard let program = configuration.launcher ?? LauncherLocation.beside() else {
             throw StartError("weir-launcher is not beside this program: build it, or name it with --launcher")
@@ -115,19 +132,12 @@ public struct Server: Sendable {
         let isolation = await launcher.prepare(
             minimum: configuration.minimumIsolation, maximum: configuration.maximumIsolation)
         Self.log(isolation, logger)
-        var settings = InvocationConfiguration(
+        let settings = InvocationConfiguration(
             python: Server.absolute(configuration.python), runners: runners,
             maximumWorkers: configuration.workers, idleGrace: configuration.idleGrace)
-        settings.visible = { version in
-            // A function sees the files that folders of its namespace announce, by the paths of their events.
-            registry.all(.source).filter { $0.namespace == version.namespace }.compactMap { source in
-                guard source.document["kind"]?.string == "folder", let folder = source.document["directory"]?.string
-                else { return nil }
-                return SandboxMount(source: folder, target: folder, allowsExecution: false, isOptional: true)
-            }
-        }
         return FunctionInvoker(
-            settings, catalog: functions, launcher: launcher, logger: logger, onLogLine: { logs.add($0) })
+            settings, catalog: functions, launcher: launcher, logger: logger, surroundings: surroundings,
+            onLogLine: { logs.add($0) })
     }
 
     private static func log(_ isolation: IsolationReport, _ logger: Logger) {

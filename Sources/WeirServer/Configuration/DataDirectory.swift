@@ -10,6 +10,7 @@ import Foundation
 ///     activations/       the log of what ran
 ///     code/              unpacked code of functions, by digest
 ///     runtimes/          what runs inside a worker, by digest
+///     staging/           files on their way to and from functions, and the journal of what is being published
 struct DataDirectory: Sendable {
     let path: String
 
@@ -33,6 +34,7 @@ struct DataDirectory: Sendable {
     var activations: String { path + "/activations" }
     var code: String { path + "/code" }
     var runtimes: String { path + "/runtimes" }
+    var staging: String { path + "/staging" }
     private var address: String { path + "/server.json" }
 
     /// Tells the command where this server is. Written whole and renamed, so that nobody reads half of it.

@@ -1,3 +1,6 @@
+package import Egress
+package import Staging
+
 /// What an operator may choose; every value has a default, so that a server needs no configuration.
 public struct ServerConfiguration: Sendable {
     /// The folder that holds everything: log, registry, code, key.
@@ -27,6 +30,12 @@ public struct ServerConfiguration: Sendable {
     public var maximumBody: Int
     /// How long a graceful stop may take, in milliseconds.
     public var stopDeadline: Int64
+    /// Folders of the machine that functions may use.
+    package var mounts: [StorageMount] = []
+    /// Addresses beyond the public internet that functions may be let out to.
+    package var egressRanges: [AddressRange] = []
+    /// Whether functions may ask for the machine's own network.
+    public var allowsHostNetwork = false
 
     public init(
         data: String, host: String = "127.0.0.1", port: Int = 8642, launcher: String? = nil, python: String = "python3",

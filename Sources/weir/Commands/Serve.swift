@@ -1,7 +1,9 @@
 import ArgumentParser
+import Egress
 import Foundation
 import Logging
 import Manifest
+import Staging
 import WeirServer
 
 /// `weir serve`: the server. Nothing has to be configured.
@@ -30,6 +32,27 @@ struct Serve: AsyncParsableCommand {
     @Option(help: ArgumentHelp("How long an idle worker is kept.", valueName: "time")) var idleGrace = "60s"
     @Option(help: ArgumentHelp("How long activations are kept.", valueName: "time")) var keepActivations = "7d"
     @Option(help: ArgumentHelp("The largest body that is taken.", valueName: "size")) var maximumBody = "16MiB"
+    @Option(
+        name: .customLong("mount"),
+        help: ArgumentHelp(
+            "A folder that functions may use, read-only unless it ends in :rw; again for each.",
+            discussion: """
+                Options behind it, each after a comma: subject=/prefix (how the paths of events begin that lie on it), \
+                namespace=NAME (which may use it; again for each; all of them without it), owner=UID:GID (of files \
+                that are made on it).
+                """, valueName: "name=/path[:rw]"))
+    var mounts: [String] = []
+    @Option(
+        name: .customLong("allow-egress"),
+        help: ArgumentHelp(
+            "Addresses beside the public internet that functions may ask to reach; again for each.",
+            valueName: "address/length"))
+    var egress: [String] = []
+    @Flag(
+        name: .customLong("allow-host-network"),
+        help:
+            "Let functions ask for this machine's own network. Unsafe: they reach everything that the machine reaches.")
+    var allowHostNetwork = false
     @Option(help: "What is logged: trace, debug, info, notice, warning, error.") var logLevel = "info"
 
     func run() async throws {
@@ -48,6 +71,17 @@ struct Serve: AsyncParsableCommand {
         for isolation in [minimumIsolation, maximumIsolation] where !(0...3).contains(isolation) {
             throw ValidationError("\(isolation) is no isolation level: they are 0 to 3")
         }
+        let storage: [StorageMount]
+        let ranges: [AddressRange]
+        do {
+            storage = try mounts.map { try StorageMount(parsing: $0) }
+            ranges = try egress.map { try AddressRange($0) }
+        } catch {
+            throw ValidationError("\(error)")
+        }
+        for (index, mount) in storage.enumerated() where storage[..<index].contains(where: { $0.name == mount.name }) {
+            throw ValidationError("the mount \"\(mount.name)\" is declared twice")
+        }
         LoggingSystem.bootstrap { LogHandler(label: $0) }
         var logger = Logger(label: "weir")
         logger.logLevel = level
@@ -60,6 +94,9 @@ struct Serve: AsyncParsableCommand {
         configuration.idleGrace = grace
         configuration.activationAge = age
         configuration.maximumBody = Int(body)
+        configuration.mounts = storage
+        configuration.egressRanges = ranges
+        configuration.allowsHostNetwork = allowHostNetwork
         do {
             try await Server(configuration, version: WeirVersion.text, logger: logger).run()
         } catch let error as StartError {
