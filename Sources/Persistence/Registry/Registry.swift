@@ -87,6 +87,13 @@ package final class Registry: Sendable {
         try await database.read { db in try RegistryTables.contents(of: kind, in: db) }
     }
 
+    /// The documents of all versions of this kind that hold a text somewhere.
+    package func versionDocuments(
+        of kind: ResourceKind, holding text: String
+    ) async throws(PersistenceError) -> [JSONValue] {
+        try await database.read { db in try RegistryTables.versionDocuments(of: kind, holding: text, in: db) }
+    }
+
     /// The commands that made the registry what it is, in order, beginning after a number (0: from the first).
     package func commands(after number: Int64, limit: Int) async throws(PersistenceError) -> [NumberedCommand] {
         try await database.read { db in try RegistryTables.commands(after: number, limit: limit, in: db) }
