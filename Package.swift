@@ -88,7 +88,8 @@ let package = Package(
             "Sandboxes",
             [
                 "CloudEvents", "Manifest", "Identity", "Functions", "CSandbox", "CRuntimes", "CSeccomp", "CLinux",
-                httpClient, nioCore, nioHTTP1, crypto, log, lifecycle,
+                httpClient,
+                nioCore, nioHTTP1, crypto, log, lifecycle,
             ]),
         library(
             "Invocation", ["CloudEvents", "Manifest", "Channels", "Functions", "Sandboxes", log, lifecycle, deque]),
@@ -118,7 +119,8 @@ let package = Package(
         .executableTarget(
             name: "weir",
             dependencies: [
-                "CloudEvents", "Manifest", "StorageEvents", "Channels", "WeirServer", argumentParser, httpClient,
+                "CloudEvents", "Manifest", "StorageEvents", "Channels", "Invocation", "WeirServer", argumentParser,
+                httpClient,
                 nioCore,
                 nioHTTP1, log, lifecycle,
             ], swiftSettings: settings),
@@ -150,7 +152,8 @@ let package = Package(
             "SandboxesTests",
             [
                 "Sandboxes", "CSandbox", "Functions", "Identity", "CloudEvents", "Manifest", "CLinux", httpClient,
-                nioCore, nioPosix, nioHTTP1, log,
+                nioCore,
+                nioPosix, nioHTTP1, log,
             ]),
         tests("InvocationTests", ["Invocation", "Sandboxes", "CSandbox", "Functions", "Channels", "CloudEvents"]),
         tests(

@@ -51,6 +51,15 @@ package struct InvocationConfiguration: Sendable {
         return folder == "/" || folder == "/usr" || folder.hasPrefix("/usr/") ? nil : folder
     }
 
+    /// The interpreter that runs a runtime's code; `nil` when it is a program itself.
+    func interpreter(of runtime: FunctionVersion.Runtime) -> String? {
+        switch runtime {
+        case .python: python
+        case .nodejs: node
+        case .executable, .container: nil
+        }
+    }
+
     /// The system's interpreter, else the first on the PATH. When there is none, the first start says so.
     package static var defaultPython: String { program("python3") }
     package static var defaultNode: String { program("node") }

@@ -1,4 +1,4 @@
-public import CloudEvents
+import CloudEvents
 
 extension FunctionVersion {
     /// What a version needs beside its own code and the library of its runtime.

@@ -1,4 +1,4 @@
-package import Manifest
+import Manifest
 import CloudEvents
 
 /// The key `requirements` of a function.

@@ -65,5 +65,7 @@ extension PreparationPlan {
             ], isRequired: false, folders: target.folders)
     }
 
-    private static func folder(_ file: String) -> String { file.split(separator: "/").dropLast().joined(separator: "/") }
+    private static func folder(_ file: String) -> String {
+        file.split(separator: "/").dropLast().joined(separator: "/")
+    }
 }

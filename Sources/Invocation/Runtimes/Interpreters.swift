@@ -1,7 +1,7 @@
 internal import CloudEvents
 internal import Glibc
-internal import Logging
-internal import Sandboxes
+package import Logging
+package import Sandboxes
 internal import Synchronization
 
 /// Who an interpreter is, as it says itself.
@@ -27,6 +27,20 @@ package actor Interpreters {
         self.runners = runners
         self.logger = logger
     }
+
+    /// The program to start for an interpreter's name: what is only a script that looks for it is asked once.
+    package func program(_ path: String) async -> String {
+        let file = open(path, O_RDONLY | O_CLOEXEC)
+        guard file >= 0 else { return path }
+        defer { close(file) }
+        var begin: (UInt8, UInt8) = (0, 0)
+        guard read(file, &begin, 2) == 2, begin == (UInt8(ascii: "#"), UInt8(ascii: "!")) else { return path }
+        let isNode = path.hasSuffix("/node")
+        return await (isNode ? node(path) : python(path))?.program ?? path
+    }
+
+    /// Asks ahead of time, so that the runner is compiled when the first worker starts.
+    package func prepare(python: String) async { _ = await self.python(python) }
 
     /// The Python behind a path; `nil` when it does not answer. The runner is compiled for it on the way, so that the
     /// next start need not do that.
@@ -83,7 +97,8 @@ package actor Interpreters {
         if let task = known[program] { return await task.value }
         let task = Task { [launcher, logger] () -> Interpreter? in
             let outcome = await launcher.run(Self.question([program] + arguments), within: 30_000)
-            guard outcome.isSuccess, let line = outcome.lines.last, let answer = try? JSONValue(parsing: Array(line.utf8)),
+            guard outcome.isSuccess, let line = outcome.lines.last,
+                let answer = try? JSONValue(parsing: Array(line.utf8)),
                 let path = answer["program"]?.string, let version = answer["version"]?.string
             else {
                 logger.notice(

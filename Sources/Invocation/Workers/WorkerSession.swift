@@ -64,7 +64,7 @@ final class WorkerSession: FunctionWorker, WorkerHandler {
             let paths = WorkerPaths(version, owner.configuration, isolation)
             worker.send(
                 RunnerSettings.frame(
-                    version, directory: paths.code, marker: token, answerLimit: owner.configuration.answerLimit))
+                    version, paths, marker: token, answerLimit: owner.configuration.answerLimit))
         } else {
             state.withLock { state in
                 state.isReady = true

@@ -7,15 +7,30 @@ struct WorkerPaths {
     var code: String
     /// What runs inside, see ``RunnerFiles``.
     var runners: RunnerFiles
+    /// The layers of the version, in their order.
+    var layers: [String]
 
     init(_ version: FunctionVersion, _ configuration: InvocationConfiguration, _ isolation: IsolationReport?) {
         if isolation?.canAttach == true {
             code = SandboxPath.code
             runners = RunnerFiles(directory: SandboxPath.runtimes)
+            layers = version.dependencies.layers.indices.map { "\(SandboxPath.layers)/\($0)" }
         } else {
             code = version.codeDirectory
             runners = configuration.runners
+            layers = version.dependencies.layers.map(\.directory)
         }
+    }
+
+    /// Where a runner looks for what the version imports: what came with the code, what was installed.
+    func imports(of version: FunctionVersion) -> [String] {
+        version.dependencies.vendored.map { code + "/" + $0 }
+            + zip(version.dependencies.layers, layers).compactMap { layer, path in
+                switch layer.kind {
+                case .python, .nodejs: layer.member.isEmpty ? path : path + "/" + layer.member
+                case .program: nil
+                }
+            }
     }
 }
 
@@ -44,7 +59,7 @@ extension WorkerSpecification {
             framing = .lengthPrefixed
             maximumMessage = configuration.answerLimit + Ledger.size
         case .nodejs:
-            arguments = [configuration.node, configuration.runners.nodejs]
+            arguments = [configuration.node, paths.runners.nodejs]
             framing = .lengthPrefixed
             maximumMessage = configuration.answerLimit + Ledger.size
         // A container is started by its engine and never comes here.
@@ -80,15 +95,16 @@ extension SandboxSpecification {
     /// What a version's worker sees and may use.
     init(_ version: FunctionVersion, _ configuration: InvocationConfiguration, memory: Int64) {
         var mounts = [SandboxMount(source: version.codeDirectory, target: SandboxPath.code)]
+        for (index, layer) in version.dependencies.layers.enumerated() {
+            mounts.append(SandboxMount(source: layer.directory, target: "\(SandboxPath.layers)/\(index)"))
+        }
         var rootFolders: [String] = []
-        if version.runtime == .python {
+        if let interpreter = configuration.interpreter(of: version.runtime) {
             mounts.append(
                 SandboxMount(
                     source: configuration.runners.directory, target: SandboxPath.runtimes,
                     allowsExecution: false))
-            if let prefix = InvocationConfiguration.prefix(ofProgram: configuration.python) {
-                rootFolders.append(prefix)
-            }
+            if let prefix = InvocationConfiguration.prefix(ofProgram: interpreter) { rootFolders.append(prefix) }
         }
         self.init(memory: memory, mounts: mounts + configuration.visible(version), rootFolders: rootFolders)
     }
@@ -97,10 +113,10 @@ extension SandboxSpecification {
 /// The first message to a Python runner: what it runs.
 enum RunnerSettings {
     static func frame(
-        _ version: FunctionVersion, directory: String, marker: String, answerLimit: Int
+        _ version: FunctionVersion, _ paths: WorkerPaths, marker: String, answerLimit: Int
     ) -> [UInt8] {
         var settings = JSONObject(members: [
-            .init(name: "directory", value: .string(directory)),
+            .init(name: "directory", value: .string(paths.code)),
             .init(name: "entry", value: .string(version.entry)),
             .init(name: "namespace", value: .string(version.namespace)),
             .init(name: "name", value: .string(version.name)),
@@ -110,6 +126,8 @@ enum RunnerSettings {
             .init(name: "marker", value: .string(marker)),
             .init(name: "answerLimit", value: .integer(Int64(answerLimit))),
         ])
+        let imports = paths.imports(of: version)
+        if !imports.isEmpty { settings["paths"] = .array(imports.map { .string($0) }) }
         if let handler = version.handler { settings["handler"] = .string(handler) }
         return CallFrame.message(.object(settings))
     }

@@ -1,3 +1,4 @@
+package import CloudEvents
 import Synchronization
 
 /// All resources of this server: the tables on disk, a snapshot of them in memory, and word of every change.

@@ -30,7 +30,7 @@ extension Launcher {
         return await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
                 run.begin(continuation)
-                do {
+                do throws(SandboxError) {
                     run.started(try start(specification, handler: run), within: milliseconds)
                 } catch {
                     run.finish(.notStarted(error))
