@@ -126,7 +126,7 @@ let package = Package(
         .executableTarget(
             name: "weir",
             dependencies: [
-                "CloudEvents", "Manifest", "StorageEvents", "Channels", "Staging", "Egress", "WeirServer",
+                "CloudEvents", "Manifest", "StorageEvents", "Channels", "Invocation", "Staging", "Egress", "WeirServer",
                 argumentParser, httpClient,
                 nioCore,
                 nioHTTP1, log, lifecycle,

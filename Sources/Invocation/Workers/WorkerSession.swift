@@ -93,7 +93,7 @@ final class WorkerSession: FunctionWorker, WorkerHandler {
         let paths = WorkerPaths(version, owner.configuration, launcher.isolation)
         process.withLock { $0 }?.send(
             RunnerSettings.frame(
-                version, directory: paths.code, marker: order.token, answerLimit: owner.configuration.answerLimit,
+                version, paths, marker: order.token, answerLimit: owner.configuration.answerLimit,
                 isStem: isStem))
     }
 

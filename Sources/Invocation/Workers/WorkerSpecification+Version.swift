@@ -7,15 +7,30 @@ struct WorkerPaths {
     var code: String
     /// What runs inside, see ``RunnerFiles``.
     var runners: RunnerFiles
+    /// The layers of the version, in their order.
+    var layers: [String]
 
     init(_ version: FunctionVersion, _ configuration: InvocationConfiguration, _ isolation: IsolationReport?) {
         if isolation?.canAttach == true {
             code = SandboxPath.code
             runners = RunnerFiles(directory: SandboxPath.runtimes)
+            layers = version.dependencies.layers.indices.map { "\(SandboxPath.layers)/\($0)" }
         } else {
             code = version.codeDirectory
             runners = configuration.runners
+            layers = version.dependencies.layers.map(\.directory)
         }
+    }
+
+    /// Where a runner looks for what the version imports: what came with the code, what was installed.
+    func imports(of version: FunctionVersion) -> [String] {
+        version.dependencies.vendored.map { code + "/" + $0 }
+            + zip(version.dependencies.layers, layers).compactMap { layer, path in
+                switch layer.kind {
+                case .python, .nodejs: layer.member.isEmpty ? path : path + "/" + layer.member
+                case .program: nil
+                }
+            }
     }
 }
 
@@ -85,13 +100,15 @@ extension SandboxSpecification {
     /// What a version's worker sees and may use.
     init(_ version: FunctionVersion, _ configuration: InvocationConfiguration, memory: Int64) {
         var mounts = [SandboxMount(source: version.codeDirectory, target: SandboxPath.code)]
+        for (index, layer) in version.dependencies.layers.enumerated() {
+            mounts.append(SandboxMount(source: layer.directory, target: "\(SandboxPath.layers)/\(index)"))
+        }
         var rootFolders: [String] = []
-        if version.runtime.isFramed {
+        if let interpreter = configuration.interpreter(of: version.runtime) {
             mounts.append(
                 SandboxMount(
                     source: configuration.runners.directory, target: SandboxPath.runtimes,
                     allowsExecution: false))
-            let interpreter = version.runtime == .nodejs ? configuration.node : configuration.python
             if let prefix = InvocationConfiguration.prefix(ofProgram: interpreter) { rootFolders.append(prefix) }
         }
         self.init(memory: memory, mounts: mounts + configuration.visible(version), rootFolders: rootFolders)
@@ -101,10 +118,10 @@ extension SandboxSpecification {
 /// The first message to a Python runner: what it runs.
 enum RunnerSettings {
     static func frame(
-        _ version: FunctionVersion, directory: String, marker: String, answerLimit: Int, isStem: Bool = false
+        _ version: FunctionVersion, _ paths: WorkerPaths, marker: String, answerLimit: Int, isStem: Bool = false
     ) -> [UInt8] {
         var settings = JSONObject(members: [
-            .init(name: "directory", value: .string(directory)),
+            .init(name: "directory", value: .string(paths.code)),
             .init(name: "entry", value: .string(version.entry)),
             .init(name: "namespace", value: .string(version.namespace)),
             .init(name: "name", value: .string(version.name)),
@@ -114,6 +131,8 @@ enum RunnerSettings {
             .init(name: "marker", value: .string(marker)),
             .init(name: "answerLimit", value: .integer(Int64(answerLimit))),
         ])
+        let imports = paths.imports(of: version)
+        if !imports.isEmpty { settings["paths"] = .array(imports.map { .string($0) }) }
         if let handler = version.handler { settings["handler"] = .string(handler) }
         if isStem, !version.environment.isEmpty {
             // It was started without.

@@ -22,9 +22,9 @@ import WeirHTTP
 
 /// The composition root: configuration in, parts out, one service group. Nothing else knows all parts.
 public struct Server: Sendable {
-    private let configuration: ServerConfiguration
+    let configuration: ServerConfiguration
     private let version: String
-    private let logger: Logger
+    let logger: Logger
 
     public init(_ configuration: ServerConfiguration, version: String, logger: Logger) {
         self.configuration = configuration
@@ -85,8 +85,12 @@ public struct Server: Sendable {
                 })
         }
         let grants = Grants(staging: staging, allowsHostNetwork: configuration.allowsHostNetwork)
+        let host = try await functionHost(data, registry)
         let functions = FunctionRepository(
-            registry, writer, code,
+            registry, writer, code, layers: host.layers,
+            preparation: Preparer(
+                configuration.preparation, host.settings, launcher: host.launcher, layers: host.layers,
+                interpreters: host.interpreters, logger: logger),
             review: { spec, namespace throws(FunctionError) in try grants.review(spec, namespace) })
         // No worker runs yet, so code that no version uses can go.
         try await functions.collectGarbage()
@@ -100,7 +104,9 @@ public struct Server: Sendable {
         let proxy = EgressProxy(
             AddressRules(allowed: configuration.egressRanges), group: MultiThreadedEventLoopGroup.singleton,
             logger: logger)
-        let pool = try await invocation(data, functions, Surroundings(staging: staging, proxy: proxy), logs)
+        let pool = FunctionInvoker(
+            host.settings, catalog: functions, launcher: host.launcher, logger: logger,
+            surroundings: Surroundings(staging: staging, proxy: proxy), onLogLine: { logs.add($0) })
         let invoker = RecordingInvoker(pool, store: activations)
         let channels = ChannelDirectory(log)
         let subscriptions = Subscriptions(
@@ -117,38 +123,6 @@ public struct Server: Sendable {
             registry: registry, writer: writer, channels: channels, functions: functions, pool: pool, invoker: invoker,
             activations: activations, logs: logs, sources: sources, subscriptions: subscriptions,
             reconciler: reconciler, grants: grants)
-    }
-
-    private func invocation(
-        _ data: DataDirectory, _ functions: FunctionRepository, _ surroundings: Surroundings, _ logs: LogFeed
-    ) async throws -> FunctionInvoker {
-        guard let program = configuration.launcher ?? LauncherLocation.beside() else {
-            throw StartError("weir-launcher is not beside this program: build it, or name it with --launcher")
-        }
-        let runners = try starting("the runtimes") { try RunnerFiles.install(in: data.runtimes) }
-        let launcher = try starting("the launcher \(program)") {
-            try Launcher(Launcher.Configuration(path: program), logger: logger)
-        }
-        let isolation = await launcher.prepare(
-            minimum: configuration.minimumIsolation, maximum: configuration.maximumIsolation)
-        Self.log(isolation, logger)
-        let settings = InvocationConfiguration(
-            python: Server.absolute(configuration.python), runners: runners,
-            maximumWorkers: configuration.workers, idleGrace: configuration.idleGrace)
-        return FunctionInvoker(
-            settings, catalog: functions, launcher: launcher, logger: logger, surroundings: surroundings,
-            onLogLine: { logs.add($0) })
-    }
-
-    private static func log(_ isolation: IsolationReport, _ logger: Logger) {
-        var metadata: Logger.Metadata = [
-            "level": "\(isolation.level)", "controlGroups": "\(isolation.controlGroups)",
-        ]
-        for feature in isolation.features {
-            if let failure = feature.failure { metadata["missing \(feature.name)"] = "\(failure)" }
-        }
-        if let obstacle = isolation.obstacle { logger.error("\(obstacle)") }
-        logger.notice("Isolation of functions: \(isolation.meaning)", metadata: metadata)
     }
 
     private func serve(_ parts: Parts, _ data: DataDirectory, _ key: Secret) async throws {
@@ -201,7 +175,7 @@ public struct Server: Sendable {
         return options
     }
 
-    private func starting<Value>(_ what: String, _ body: () throws -> Value) throws -> Value {
+    func starting<Value>(_ what: String, _ body: () throws -> Value) throws -> Value {
         do {
             return try body()
         } catch {
@@ -210,7 +184,7 @@ public struct Server: Sendable {
     }
 
     /// A program's path: looked for in PATH when it is only a name.
-    private static func absolute(_ program: String) -> String {
+    static func absolute(_ program: String) -> String {
         guard !program.contains("/") else { return program }
         for folder in (ProcessInfo.processInfo.environment["PATH"] ?? "/usr/bin:/bin").split(separator: ":") {
             let candidate = "\(folder)/\(program)"

@@ -9,6 +9,7 @@ import Foundation
 ///     channels/          one folder a channel: the log
 ///     activations/       the log of what ran
 ///     code/              unpacked code of functions, by digest
+///     layers/            what was installed and built for functions, by digest
 ///     runtimes/          what runs inside a worker, by digest
 ///     staging/           files on their way to and from functions, and the journal of what is being published
 struct DataDirectory: Sendable {
@@ -33,6 +34,7 @@ struct DataDirectory: Sendable {
     var channels: String { path + "/channels" }
     var activations: String { path + "/activations" }
     var code: String { path + "/code" }
+    var layers: String { path + "/layers" }
     var runtimes: String { path + "/runtimes" }
     var staging: String { path + "/staging" }
     private var address: String { path + "/server.json" }

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Egress
 import Foundation
+import Invocation
 import Logging
 import Manifest
 import Staging
@@ -18,6 +19,22 @@ struct Serve: AsyncParsableCommand {
     @Option(help: ArgumentHelp("The address to listen on.", valueName: "address")) var host = "127.0.0.1"
     @Option(help: ArgumentHelp("The port; 0 takes a free one.", valueName: "port")) var port = 8642
     @Option(help: ArgumentHelp("The Python that runs Python functions.", valueName: "program")) var python = "python3"
+    @Option(help: ArgumentHelp("The Node.js that runs JavaScript functions.", valueName: "program")) var node = "node"
+    @Option(
+        help: ArgumentHelp(
+            "What may be installed for functions that declare requirements: none, wheels, all.",
+            discussion: "none: only packages that lie in the archive. wheels: built packages from the package index. "
+                + "all: source packages too, whose code runs when they are installed.",
+            valueName: "what"))
+    var allowInstalls = "none"
+    @Option(
+        help: ArgumentHelp(
+            "Where Python packages come from.", discussion: "Default: as pip is configured.", valueName: "url"))
+    var packageIndex: String?
+    @Option(
+        help: ArgumentHelp(
+            "Where packages of Node.js come from.", discussion: "Default: as npm is configured.", valueName: "url"))
+    var npmRegistry: String?
     @Option(
         help: ArgumentHelp(
             "The launcher of workers.", discussion: "Default: beside this program.", valueName: "program"))
@@ -82,11 +99,18 @@ struct Serve: AsyncParsableCommand {
         for (index, mount) in storage.enumerated() where storage[..<index].contains(where: { $0.name == mount.name }) {
             throw ValidationError("the mount \"\(mount.name)\" is declared twice")
         }
+        guard let installs = PreparationConfiguration.Installs(rawValue: allowInstalls) else {
+            throw ValidationError("--allow-installs is none, wheels or all, not \"\(allowInstalls)\"")
+        }
         LoggingSystem.bootstrap { LogHandler(label: $0) }
         var logger = Logger(label: "weir")
         logger.logLevel = level
         var configuration = ServerConfiguration(data: data ?? DataFolder.standard, host: host, port: port)
         configuration.python = python
+        configuration.node = node
+        configuration.preparation.installs = installs
+        configuration.preparation.pythonIndex = packageIndex
+        configuration.preparation.nodeRegistry = npmRegistry
         configuration.launcher = launcher
         configuration.minimumIsolation = minimumIsolation
         configuration.maximumIsolation = maximumIsolation
