@@ -103,7 +103,8 @@ final class InvocationFixture: FunctionCatalog {
         environment: [FunctionVersion.EnvironmentVariable] = [],
         _ change: (inout FunctionVersion.Limits) -> Void = { _ in }
     ) throws -> FunctionReference {
-        try add(name, .nodejs, file ?? "\(name).js", source, handler, parameters, environment, change)
+        try add(
+            name, .nodejs, file ?? "\(name).js", source, handler, parameters, environment, FunctionStaging(), change)
     }
 
     /// Adds a function that is a program with a `#!` line.
