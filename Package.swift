@@ -109,7 +109,8 @@ let package = Package(
             [
                 "CloudEvents", "Manifest", "Persistence", "Identity", "Channels", "EventSources", "StorageEvents",
                 "Functions",
-                "Staging", "Invocation", "Delivery", hummingbird, hummingbirdCore, nioCore, nioPosix, nioHTTP1,
+                "Staging", "Egress", "Invocation", "Delivery", hummingbird, hummingbirdCore, nioCore, nioPosix,
+                nioHTTP1,
                 nioHTTPTypes,
                 nioHTTPTypesHTTP1, httpTypes, log, lifecycle,
             ]),
@@ -163,7 +164,9 @@ let package = Package(
                 nioCore,
                 nioPosix, nioHTTP1, log,
             ]),
-        tests("InvocationTests", ["Invocation", "Staging", "Sandboxes", "CSandbox", "Functions", "Channels", "CloudEvents"]),
+        tests(
+            "InvocationTests",
+            ["Invocation", "Staging", "Sandboxes", "CSandbox", "Functions", "Channels", "CloudEvents"]),
         tests(
             "DeliveryTests",
             [

@@ -106,7 +106,9 @@ public struct Server: Sendable {
             logger: logger)
         let pool = FunctionInvoker(
             host.settings, catalog: functions, launcher: host.launcher, logger: logger,
-            surroundings: Surroundings(staging: staging, proxy: proxy), onLogLine: { logs.add($0) })
+            surroundings: Surroundings(
+                staging: staging, proxy: proxy, allowsHostNetwork: configuration.allowsHostNetwork),
+            onLogLine: { logs.add($0) })
         let invoker = RecordingInvoker(pool, store: activations)
         let channels = ChannelDirectory(log)
         let subscriptions = Subscriptions(
