@@ -85,7 +85,7 @@ public struct Server: Sendable {
                 })
         }
         let grants = Grants(staging: staging, allowsHostNetwork: configuration.allowsHostNetwork)
-        let host = try await functionHost(data, registry)
+        let host = try await functionHost(data)
         let functions = FunctionRepository(
             registry, writer, code, layers: host.layers,
             preparation: Preparer(
