@@ -89,8 +89,7 @@ let package = Package(
             "Sandboxes",
             [
                 "CloudEvents", "Manifest", "Identity", "Functions", "CSandbox", "CRuntimes", "CSeccomp", "CLinux",
-                httpClient,
-                nioCore, nioHTTP1, crypto, log, lifecycle,
+                httpClient, nioCore, nioHTTP1, crypto, log, lifecycle,
             ]),
         library(
             "Invocation",
@@ -161,8 +160,7 @@ let package = Package(
             "SandboxesTests",
             [
                 "Sandboxes", "CSandbox", "Functions", "Identity", "CloudEvents", "Manifest", "CLinux", httpClient,
-                nioCore,
-                nioPosix, nioHTTP1, log,
+                nioCore, nioPosix, nioHTTP1, log,
             ]),
         tests(
             "InvocationTests",
