@@ -89,8 +89,7 @@ let package = Package(
             "Sandboxes",
             [
                 "CloudEvents", "Manifest", "Identity", "Functions", "CSandbox", "CRuntimes", "CSeccomp", "CLinux",
-                httpClient,
-                nioCore, nioHTTP1, crypto, log, lifecycle,
+                httpClient, nioCore, nioHTTP1, crypto, log, lifecycle,
             ]),
         library(
             "Invocation",
@@ -109,7 +108,8 @@ let package = Package(
             [
                 "CloudEvents", "Manifest", "Persistence", "Identity", "Channels", "EventSources", "StorageEvents",
                 "Functions",
-                "Staging", "Invocation", "Delivery", hummingbird, hummingbirdCore, nioCore, nioPosix, nioHTTP1,
+                "Staging", "Egress", "Invocation", "Delivery", hummingbird, hummingbirdCore, nioCore, nioPosix,
+                nioHTTP1,
                 nioHTTPTypes,
                 nioHTTPTypesHTTP1, httpTypes, log, lifecycle,
             ]),
@@ -160,10 +160,11 @@ let package = Package(
             "SandboxesTests",
             [
                 "Sandboxes", "CSandbox", "Functions", "Identity", "CloudEvents", "Manifest", "CLinux", httpClient,
-                nioCore,
-                nioPosix, nioHTTP1, log,
+                nioCore, nioPosix, nioHTTP1, log,
             ]),
-        tests("InvocationTests", ["Invocation", "Staging", "Sandboxes", "CSandbox", "Functions", "Channels", "CloudEvents"]),
+        tests(
+            "InvocationTests",
+            ["Invocation", "Staging", "Sandboxes", "CSandbox", "Functions", "Channels", "CloudEvents"]),
         tests(
             "DeliveryTests",
             [

@@ -155,6 +155,9 @@ package final class FunctionInvoker: Invoker {
         }
     }
 
+    /// Gives workers what they have beside their code.
+    var equipping: Equipping { Equipping(surroundings: surroundings) }
+
     /// Whether the version's handler takes a batch's events together, as far as that is known: from its first run on.
     func takesBatches(_ version: FunctionVersion) -> Bool { batchVersions.withLock { $0.contains(version.digest) } }
 

@@ -79,8 +79,12 @@ package final class Staging: Sendable {
 
     /// Places a file where a worker without mounts of its own can read it: as a link where that is possible, else as a
     /// copy.
-    package func place(_ input: StagedInput, in scratch: Scratch) async -> Result<InputRecord, StagingError> {
-        await run(input.location.mount ?? "") { () throws(StagingError) in try scratch.place(input) }
+    ///
+    /// - Parameter asCopy: for a worker that is another user, whom the file's own permissions keep out.
+    package func place(
+        _ input: StagedInput, in scratch: Scratch, asCopy: Bool = false
+    ) async -> Result<InputRecord, StagingError> {
+        await run(input.location.mount ?? "") { () throws(StagingError) in try scratch.place(input, asCopy: asCopy) }
     }
 
     /// Removes a call's folders, some time.

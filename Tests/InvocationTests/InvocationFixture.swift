@@ -15,6 +15,8 @@ final class InvocationFixture: FunctionCatalog {
     let directory: TemporaryDirectory
     let launcher: Launcher
     let invoker: FunctionInvoker
+    let interpreters: Interpreters
+    let logger: Logger
     let notices: Notices
     private let versions: Versions
 
@@ -49,9 +51,10 @@ final class InvocationFixture: FunctionCatalog {
         directory = try TemporaryDirectory("invocation")
         let path = try #require(
             LauncherLocation.beside(), "weir-launcher must lie beside the test bundle: build the whole package")
-        let logger = Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() })
+        logger = Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() })
         launcher = try Launcher(.init(path: path), logger: logger)
         let runners = try RunnerFiles.install(in: directory.file("runtimes"))
+        interpreters = Interpreters(launcher: launcher, runners: runners, logger: logger)
         await launcher.prepare(minimum: 0, maximum: maximum)
         chmod(directory.path, 0o777)
         var configuration = InvocationConfiguration(
@@ -84,6 +87,17 @@ final class InvocationFixture: FunctionCatalog {
 
     func version(namespace: String, name: String, digest: String?) -> FunctionVersion? {
         versions.version(namespace: namespace, name: name, digest: digest)
+    }
+
+    /// Changes a function that was added.
+    func change(_ name: String, _ body: (inout FunctionVersion) -> Void) {
+        versions.known.withLock { known in
+            guard var version = known[name] else { return }
+            body(&version)
+            // Another version: workers of the old one are not used for it.
+            version.digest = UUID().uuidString
+            known[name] = version
+        }
     }
 
     /// Adds a function of one Python file.

@@ -24,15 +24,17 @@ struct PreparationTests {
 
     private func withPreparer(
         _ configuration: PreparationConfiguration = PreparationConfiguration(),
-        _ body: (InvocationFixture, Preparer, LayerStore) async throws -> Void
+        _ body: @escaping @Sendable (InvocationFixture, Preparer, LayerStore) async throws -> Void
     ) async throws {
         try await withInvoker { fixture in
             let layers = try LayerStore(path: fixture.directory.file("layers"))
-            defer { LayerStoreCleaning.openUp(fixture.directory.file("layers")) }
             let preparer = Preparer(
                 configuration, fixture.invoker.configuration, launcher: fixture.launcher, layers: layers,
                 interpreters: fixture.interpreters, logger: fixture.logger)
-            try await body(fixture, preparer, layers)
+            let outcome = await Task { try await body(fixture, preparer, layers) }.result
+            // Layers are read-only: they are taken away by who knows that.
+            await layers.collect { [] }
+            try outcome.get()
         }
     }
 
@@ -76,7 +78,7 @@ struct PreparationTests {
     }
 
     @Test func aWheelOfTheArchiveIsInstalledOnceAndShared() async throws {
-        guard await Self.hasPip.value else { try Test.cancel("no python3 here has pip") }
+        guard await Self.hasPip.value else { return print("skipped: no python3 here has pip") }
         try await withPreparer { fixture, preparer, layers in
             let function = try fixture.python(
                 "uses", "import tiny\ndef main(args): return [tiny.answer, tiny.__file__]")
@@ -113,14 +115,14 @@ struct PreparationTests {
             // It is compiled already, and read-only.
             let cache = layers.folder(layer.digest) + "/tiny/__pycache__"
             #expect(try FileManager.default.contentsOfDirectory(atPath: cache).count == 1)
-            #expect(try await layers.collect { [layer.digest] } == [])
-            #expect(try await layers.collect { [] } == [layer.digest])
+            #expect(await layers.collect { [layer.digest] } == [])
+            #expect(await layers.collect { [] } == [layer.digest])
             #expect(await preparer.prepared(order) == nil, "what is gone is made again")
         }
     }
 
     @Test func whatCannotBeInstalledIsSaidAndNothingStays() async throws {
-        guard await Self.hasPip.value else { try Test.cancel("no python3 here has pip") }
+        guard await Self.hasPip.value else { return print("skipped: no python3 here has pip") }
         try await withPreparer { fixture, preparer, layers in
             let function = try fixture.python("wants", "def main(args): pass")
             let failure = await #expect(throws: FunctionError.self) {
@@ -153,7 +155,7 @@ struct PreparationTests {
     @Test(arguments: Self.refused)
     func whereFromIsTheServersToSay(_ text: String, _ message: String) throws {
         let folder = try TemporaryDirectory()
-        try Invocation_write(text, to: folder.file("requirements.txt"))
+        try write(text, to: folder.file("requirements.txt"))
         let failure = #expect(throws: FunctionError.self) {
             try RequirementsFile("requirements.txt", in: folder.path)
         }
@@ -164,10 +166,10 @@ struct PreparationTests {
     @Test func aListIsReadWithWhatItIncludes() throws {
         let folder = try TemporaryDirectory()
         try FileManager.default.createDirectory(atPath: folder.file("sub"), withIntermediateDirectories: true)
-        try Invocation_write(
+        try write(
             "numpy>=2 # fast\r\n\n# nothing\n-r sub/more.txt\nscipy \\\n  --hash=sha256:ab\n",
             to: folder.file("all.txt"))
-        try Invocation_write("requests[socks]; python_version > \"3\"\n-c pins.txt\n", to: folder.file("sub/more.txt"))
+        try write("requests[socks]; python_version > \"3\"\n-c pins.txt\n", to: folder.file("sub/more.txt"))
         let file = try RequirementsFile("all.txt", in: folder.path)
         #expect(
             file.lines == [
@@ -181,7 +183,7 @@ struct PreparationTests {
     func packagesOfNodeAreInstalledFromTheArchive() async throws {
         try await withPreparer { fixture, preparer, _ in
             let node = try #require(await fixture.interpreters.node(fixture.invoker.configuration.node))
-            guard Interpreters.npm(of: node) != nil else { try Test.cancel("npm is not installed") }
+            guard Interpreters.npm(of: node) != nil else { return print("skipped: npm is not installed") }
             for (name, source, file) in [
                 ("old", "exports.main = () => require('tiny').answer;", "index.js"),
                 ("new", "import { answer } from 'tiny'; export const main = () => answer;", "index.mjs"),
@@ -203,25 +205,17 @@ struct PreparationTests {
     }
 
     @Test func aPackageComesFromTheIndex() async throws {
-        guard await Self.hasPip.value else { try Test.cancel("no python3 here has pip") }
+        guard await Self.hasPip.value else { return print("skipped: no python3 here has pip") }
         try await withPreparer(PreparationConfiguration(installs: .wheels, timeout: 120_000)) { fixture, preparer, _ in
             let function = try fixture.python("six", "import six\ndef main(args): return six.__version__")
             let layer: FunctionVersion.Layer
             do {
                 layer = try await preparer.prepare(try order(fixture, function, .list(["six==1.16.0"])))
             } catch let error as FunctionError where error.message.contains("onnection") {
-                try Test.cancel("the package index cannot be reached: \(error.message)")
+                return print("skipped: the package index cannot be reached: \(error.message)")
             }
             fixture.change("six") { $0.dependencies.layers = [layer] }
             #expect(await fixture.call(function).json == "1.16.0")
         }
-    }
-
-    @Test func whatTheArchiveBringsIsFound() {
-        #expect(
-            VendoredPackages.python([
-                "main.py", "virtualenv/lib/python3.11/site-packages/a/__init__.py", "vendor/b.py",
-                "site-packages/c.py", "lib/site-packages/d.py", "docs/site-packages/e.py", "vendor",
-            ]) == ["lib/site-packages", "site-packages", "vendor", "virtualenv/lib/python3.11/site-packages"])
     }
 }

@@ -1,3 +1,5 @@
+package import CloudEvents
+
 /// What a worker did with the network, since it was last asked for.
 package struct NetworkUse: Sendable, Hashable {
     /// Connections that were made.
@@ -19,6 +21,25 @@ package struct NetworkUse: Sendable, Hashable {
     mutating func refuse(_ what: String) {
         refusedCount += 1
         if refused.count < Self.told { refused.append(what) }
+    }
+
+    /// As activations show it.
+    package var document: JSONObject {
+        [
+            "connections": .integer(Int64(connections)), "sent": .integer(sent), "received": .integer(received),
+            "refused": .integer(Int64(refusedCount)),
+        ]
+    }
+
+    /// Reads back what ``document`` wrote; the sentences of refusals are in the run's log.
+    package init?(document: JSONValue?) {
+        guard let connections = document?["connections"]?.integer, let sent = document?["sent"]?.integer,
+            let received = document?["received"]?.integer, let refused = document?["refused"]?.integer
+        else { return nil }
+        self.connections = Int(connections)
+        self.sent = sent
+        self.received = received
+        refusedCount = Int(refused)
     }
 
     /// For the log of a run: a line for each refusal, and one for the traffic.

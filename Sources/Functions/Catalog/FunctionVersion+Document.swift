@@ -43,7 +43,7 @@ extension FunctionVersion {
     /// - Parameter layer: where a layer lies.
     init?(
         _ version: VersionDocument, namespace: String, name: String, codeDirectory: String,
-        layer: (String) -> String
+        layer: (String) -> String = { _ in "" }
     ) {
         let document = version.document
         guard let runtime = document["runtime"]?.string.flatMap(Runtime.init), let entry = document["entry"]?.string,

@@ -1,4 +1,5 @@
 public import CloudEvents
+package import Egress
 package import Staging
 
 /// One run of a function: what went in, what came out, what it said and what it took.
@@ -113,6 +114,8 @@ public struct Activation: Sendable {
     package var inputs: [InputRecord] = []
     /// The files that the run made, in their places.
     package var outputs: [OutputRecord] = []
+    /// What it did with the network, for functions that may reach some of it.
+    package var network: NetworkUse?
 
     public init(
         id: String, function: FunctionReference, cause: FunctionCall.Cause, status: Status, result: [UInt8],

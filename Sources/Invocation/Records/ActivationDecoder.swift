@@ -1,4 +1,5 @@
 internal import CloudEvents
+internal import Egress
 internal import Staging
 
 /// Reads back what ``ActivationEncoder`` wrote.
@@ -28,6 +29,7 @@ enum ActivationDecoder {
             isolation: Int(integer("isolation") ?? 0))
         activation.inputs = (data["inputs"]?.array ?? []).compactMap { InputRecord(document: $0) }
         activation.outputs = (data["outputs"]?.array ?? []).compactMap { OutputRecord(document: $0) }
+        activation.network = NetworkUse(document: data["network"])
         return activation
     }
 

@@ -1,4 +1,5 @@
 internal import CloudEvents
+internal import Egress
 internal import Staging
 
 /// Writes activations as events, the form in which they are kept and can be subscribed to.
@@ -66,6 +67,10 @@ struct ActivationEncoder {
         if !activation.published.isEmpty { writePublished(activation.published) }
         write(",\"inputs\":", activation.inputs.map(\.document))
         write(",\"outputs\":", activation.outputs.map(\.document))
+        if let network = activation.network {
+            data.appendText(",\"network\":")
+            JSONValue.object(network.document).write(into: &data)
+        }
         data.append(0x7D)
     }
 

@@ -1,5 +1,7 @@
 internal import CloudEvents
 internal import Functions
+internal import Glibc
+internal import Sandboxes
 internal import Staging
 
 extension FunctionInvoker {
@@ -16,7 +18,10 @@ extension FunctionInvoker {
             let now = TimeOfDay.milliseconds
             return zip(calls, ids(of: calls[...], at: now)).map { failed($0, $1, function, error, submitted: now) }
         }
-        let run = StagedRun(staging: staging, version: version)
+        let canAttach = isolation?.canAttach == true
+        let run = StagedRun(
+            staging: staging, version: version, canAttach: canAttach, hasLandlock: isolationLevel == 1,
+            hasOwnUsers: canAttach && geteuid() == 0)
         var activations: [Activation] = []
         var rest = calls[...]
         while !rest.isEmpty {
@@ -47,7 +52,9 @@ extension FunctionInvoker {
         var activations = [Activation?](repeating: nil, count: calls.count)
         var prepared: [(index: Int, run: StagedRun.Prepared)] = []
         for (index, call) in calls.enumerated() {
-            switch await run.prepare(call, id: ids[index]) {
+            // In a batch the place tells files of one name apart.
+            let place = takesBatches(run.version) ? prepared.count : nil
+            switch await run.prepare(call, id: ids[index], place: place) {
             case .success(let one): prepared.append((index, one))
             case .failure(let error):
                 activations[index] = failed(call, ids[index], function, error, submitted: submitted)
@@ -72,6 +79,14 @@ extension FunctionInvoker {
         }
         run.remove(prepared.map(\.run))
         return activations.compactMap { $0 }
+    }
+
+    /// The activations of the calls that a job has left, when they could not be given their files.
+    func failed(_ job: Job, _ error: StagingError) -> [Activation] {
+        let calls = job.calls[job.settled...]
+        return zip(calls, ids(of: calls, at: TimeOfDay.milliseconds)).map { call, id in
+            failed(call, id, job.reference, error, submitted: job.submitted)
+        }
     }
 
     private func failed(

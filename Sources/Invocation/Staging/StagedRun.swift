@@ -1,11 +1,19 @@
 internal import CloudEvents
+internal import Egress
 internal import Functions
+internal import Sandboxes
 internal import Staging
 
 /// One run of a function that is given files or leaves some: what is done before and after it.
 struct StagedRun: Sendable {
     let staging: Staging
     let version: FunctionVersion
+    /// Whether workers have a root of their own, into which files can be mounted.
+    let canAttach: Bool
+    /// Whether workers may open what they are allowed to only.
+    let hasLandlock: Bool
+    /// Whether each worker is another user of the machine, whom a file's permissions may keep out.
+    let hasOwnUsers: Bool
 
     /// A call on its way in.
     struct Prepared: Sendable {
@@ -16,29 +24,67 @@ struct StagedRun: Sendable {
     }
 
     /// Opens what the call is given. The call keeps its id from here on: what is made for it is named after it.
-    func prepare(_ call: FunctionCall, id: String) async -> Result<Prepared, StagingError> {
+    ///
+    /// - Parameter place: tells the files of calls apart that are given to a worker together; `nil` for one alone.
+    func prepare(_ call: FunctionCall, id: String, place: Int?) async -> Result<Prepared, StagingError> {
         var prepared = Prepared(call: call)
         prepared.call.activationID = id
-        var files = CallFiles()
-        if version.staging.input == .file, let attributes = call.eventAttributes {
-            switch await staging.open(EventFile { attributes[$0] }, namespace: version.namespace) {
-            case .success(let input):
+        prepared.call.files = CallFiles()
+        do throws(StagingError) {
+            if version.staging.input == .file, let attributes = call.eventAttributes {
+                let input = try await staging.open(EventFile { attributes[$0] }, namespace: version.namespace).get()
                 prepared.input = input
                 prepared.record = input.record
-                files.input = input.hostPath
-            case .failure(let error): return .failure(error)
+                try await give(input, &prepared, place)
             }
+            // The calls of a batch are one run: the folder is the first one's.
+            if version.staging.output != nil, place ?? 0 == 0 { try await giveOutput(&prepared) }
+        } catch {
+            remove([prepared])
+            return .failure(error)
         }
-        if version.staging.output != nil {
-            switch await staging.makeScratch(for: version.digest, call: id) {
-            case .success(let scratch):
-                prepared.scratch = scratch
-                files.output = scratch.output
-            case .failure(let error): return .failure(error)
-            }
-        }
-        prepared.call.files = files
         return .success(prepared)
+    }
+
+    private func give(_ input: StagedInput, _ prepared: inout Prepared, _ place: Int?) async throws(StagingError) {
+        var source: (path: String, opened: any OpenedThing) = (input.hostPath, input.file)
+        // At level 0 a worker reads what the server reads, by the same paths.
+        if !canAttach && hasLandlock || canAttach && hasOwnUsers && input.state.mode & 0o004 == 0 {
+            let scratch = try await scratch(&prepared)
+            prepared.record = try await staging.place(input, in: scratch, asCopy: canAttach).get()
+            source = (scratch.path(of: input), try OpenFile(reading: scratch.path(of: input)))
+        }
+        guard canAttach else {
+            prepared.call.files?.input = source.path
+            return
+        }
+        let target = [SandboxPath.input, place.map(String.init), input.name].compactMap { $0 }.joined(separator: "/")
+        prepared.call.files?.input = target
+        prepared.call.files?.attachments.append(
+            Attachment(
+                mount: SandboxMount(source: source.path, target: target, allowsExecution: false), opened: source.opened)
+        )
+    }
+
+    private func giveOutput(_ prepared: inout Prepared) async throws(StagingError) {
+        let scratch = try await scratch(&prepared)
+        prepared.call.files?.output = canAttach ? SandboxPath.output : scratch.output
+        guard canAttach else { return }
+        let folder = try scratch.openOutput()
+        if hasOwnUsers { try folder.letAllWrite() }
+        prepared.call.files?.attachments.append(
+            Attachment(
+                mount: SandboxMount(
+                    source: scratch.output, target: SandboxPath.output, isReadOnly: false, allowsExecution: false),
+                opened: folder))
+    }
+
+    /// The call's folders on the machine, made when they are first needed.
+    private func scratch(_ prepared: inout Prepared) async throws(StagingError) -> Scratch {
+        if let scratch = prepared.scratch { return scratch }
+        let made = try await staging.makeScratch(for: version.digest, call: prepared.call.activationID ?? "").get()
+        prepared.scratch = made
+        return made
     }
 
     /// Publishes what a run left, when it has succeeded and its inputs stayed as they were.
@@ -114,6 +160,12 @@ extension FunctionCall {
 }
 
 extension Activation {
+    /// Notes what a run did with the network; what was refused stands in its log, where its author looks.
+    mutating func note(_ use: NetworkUse, time: Int64) {
+        network = use
+        logs += use.lines.map { LogLine(time: time, stream: .stderr, text: $0) }
+    }
+
     /// Makes a run fail whose files could not be brought in or out: what it published is not.
     mutating func fail(_ error: StagingError) {
         status = .stagingError

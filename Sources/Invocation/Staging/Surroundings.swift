@@ -7,9 +7,12 @@ package struct Surroundings: Sendable {
     package var staging: Staging?
     /// The way out for functions with a list of what they may reach.
     package var proxy: EgressProxy?
+    /// Whether functions may ask for the machine's own network.
+    package var allowsHostNetwork: Bool
 
-    package init(staging: Staging? = nil, proxy: EgressProxy? = nil) {
+    package init(staging: Staging? = nil, proxy: EgressProxy? = nil, allowsHostNetwork: Bool = false) {
         self.staging = staging
         self.proxy = proxy
+        self.allowsHostNetwork = allowsHostNetwork
     }
 }

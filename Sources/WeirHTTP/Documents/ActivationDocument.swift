@@ -1,4 +1,5 @@
 import CloudEvents
+import Egress
 import Invocation
 import Staging
 
@@ -22,6 +23,7 @@ extension Activation {
         if !published.isEmpty { document["published"] = .array(published.map { .object($0.document) }) }
         if !inputs.isEmpty { document["inputs"] = .array(inputs.map { .object($0.document) }) }
         if !outputs.isEmpty { document["outputs"] = .array(outputs.map { .object($0.document) }) }
+        document["network"] = network.map { .object($0.document) }
         document["logs"] = .array(logs.map { .object($0.document) })
         document["logsTruncated"] = .bool(logsTruncated)
         return document

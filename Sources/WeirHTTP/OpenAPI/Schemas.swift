@@ -205,6 +205,14 @@ enum Schemas {
               "published": { "type": "array", "items": { "type": "object" } },
               "logs": { "type": "array", "items": { "$ref": "#/components/schemas/LogLine" } },
               "logsTruncated": { "type": "boolean" },
+              "network": {
+                "description": "What it did with the network, for functions that may reach some of it.",
+                "type": "object",
+                "properties": {
+                  "connections": { "type": "integer" }, "sent": { "type": "integer", "description": "Bytes." },
+                  "received": { "type": "integer" }, "refused": { "type": "integer" }
+                }
+              },
               "inputs": {
                 "description": "The files that the run was given.",
                 "type": "array",

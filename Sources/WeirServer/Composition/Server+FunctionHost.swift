@@ -3,7 +3,6 @@ import Foundation
 import Functions
 import Invocation
 import Logging
-import Persistence
 import Sandboxes
 
 /// What runs functions on this machine, before there is an invoker.
@@ -17,7 +16,7 @@ struct FunctionHost: Sendable {
 
 extension Server {
     /// Finds out what this machine can do for functions.
-    func functionHost(_ data: DataDirectory, _ registry: Registry) async throws -> FunctionHost {
+    func functionHost(_ data: DataDirectory) async throws -> FunctionHost {
         guard let program = configuration.launcher ?? LauncherLocation.beside() else {
             throw StartError("weir-launcher is not beside this program: build it, or name it with --launcher")
         }
@@ -29,18 +28,10 @@ extension Server {
             minimum: configuration.minimumIsolation, maximum: configuration.maximumIsolation)
         Self.log(isolation, logger)
         let interpreters = Interpreters(launcher: launcher, runners: runners, logger: logger)
-        var settings = InvocationConfiguration(
+        let settings = InvocationConfiguration(
             python: await interpreters.program(Server.absolute(configuration.python)),
             node: await interpreters.program(Server.absolute(configuration.node)), runners: runners,
             maximumWorkers: configuration.workers, idleGrace: configuration.idleGrace)
-        settings.visible = { version in
-            // A function sees the files that folders of its namespace announce, by the paths of their events.
-            registry.all(.source).filter { $0.namespace == version.namespace }.compactMap { source in
-                guard source.document["kind"]?.string == "folder", let folder = source.document["directory"]?.string
-                else { return nil }
-                return SandboxMount(source: folder, target: folder, allowsExecution: false, isOptional: true)
-            }
-        }
         // Not waited for: the first worker may come before the runner is compiled, it only starts slower.
         Task { [python = settings.python] in await interpreters.prepare(python: python) }
         let layers = try starting("the layers") { try LayerStore(path: data.layers) }

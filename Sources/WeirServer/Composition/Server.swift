@@ -85,7 +85,7 @@ public struct Server: Sendable {
                 })
         }
         let grants = Grants(staging: staging, allowsHostNetwork: configuration.allowsHostNetwork)
-        let host = try await functionHost(data, registry)
+        let host = try await functionHost(data)
         let functions = FunctionRepository(
             registry, writer, code, layers: host.layers,
             preparation: Preparer(
@@ -106,7 +106,9 @@ public struct Server: Sendable {
             logger: logger)
         let pool = FunctionInvoker(
             host.settings, catalog: functions, launcher: host.launcher, logger: logger,
-            surroundings: Surroundings(staging: staging, proxy: proxy), onLogLine: { logs.add($0) })
+            surroundings: Surroundings(
+                staging: staging, proxy: proxy, allowsHostNetwork: configuration.allowsHostNetwork),
+            onLogLine: { logs.add($0) })
         let invoker = RecordingInvoker(pool, store: activations)
         let channels = ChannelDirectory(log)
         let subscriptions = Subscriptions(
