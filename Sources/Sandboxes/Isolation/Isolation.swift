@@ -32,7 +32,10 @@ struct Isolation: Sendable {
     /// A plan for a worker; `user` is its own id on the privileged way.
     func plan(for sandbox: SandboxSpecification, user: UInt32) -> StartPlan {
         var plan = StartPlan()
-        guard way != .none else { return plan }
+        guard way != .none else {
+            limit(&plan, sandbox)
+            return plan
+        }
         plan.set(weir_start_confined)
         plan.filter = filters.isEmpty ? nil : .standard
         if way == .landlock {
@@ -53,7 +56,7 @@ struct Isolation: Sendable {
             plan.userMap = .init(inside: Self.innerUser, outside: 0)
             plan.groupMap = .init(inside: Self.innerUser, outside: 0)
         }
-        plan.entries = system + RootFileSystem.own(of: sandbox, user: plan.user)
+        plan.entries = system + RootFileSystem.own(of: sandbox, user: plan.user, mapsOwners: plan.mapsOwners)
         if landlockVersion >= 2 {
             // The root holds only what may be seen: here Landlock is the second wall, for what a mount or a namespace
             // should have kept out already.

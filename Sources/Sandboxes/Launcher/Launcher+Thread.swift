@@ -172,7 +172,7 @@ extension Launcher {
             }
             return
         }
-        let isFramed = worker.specification.framing == .lengthPrefixed
+        let isFramed = !worker.specification.framing.isOnStandardStreams
         let descriptors = Worker.Descriptors(
             input: received[0], output: isFramed ? received[0] : received[1],
             // A program that speaks lines has its messages on stdout; only stderr is a log.

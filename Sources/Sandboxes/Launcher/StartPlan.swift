@@ -38,6 +38,9 @@ struct StartPlan: Sendable {
     mutating func set(_ flag: Int) { flags |= UInt32(flag) }
     func has(_ flag: Int) -> Bool { flags & UInt32(flag) != 0 }
 
+    /// Whether what a mount's owner owns can be made to belong to the worker's own user: only where that is another.
+    var mapsOwners: Bool { has(weir_start_ids) }
+
     /// The level of isolation that this gives.
     var level: Int {
         if has(weir_start_root) { return has(weir_start_groups) ? 3 : 2 }

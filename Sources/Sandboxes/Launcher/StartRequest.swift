@@ -20,7 +20,12 @@ enum StartRequest {
         }
         var request = weir_start()
         request.head = head(weir_request_start, slot: slot, strings: strings.count)
-        request.head.flags = plan.flags | (specification.framing == .lines ? UInt32(weir_start_on_stdio) : 0)
+        request.head.flags = plan.flags
+        switch specification.framing {
+        case .lengthPrefixed: break
+        case .lines: request.head.flags |= UInt32(weir_start_on_stdio)
+        case .actionLoop: request.head.flags |= UInt32(weir_start_control_is_input)
+        }
         request.argument_count = UInt32(specification.arguments.count)
         request.environment_count = UInt32(specification.environment.count)
         request.limit_count = UInt32(specification.limits.count)
@@ -76,11 +81,24 @@ enum StartRequest {
     }
 
     static func encode(
-        kind: weir_request_kind, slot: UInt64 = 0, flags: UInt32 = 0, token: UInt64 = 0, strings: [String] = []
+        kind: weir_request_kind, slot: UInt64, flags: UInt32 = 0, token: UInt64
+    ) -> [UInt8] {
+        var request = head(kind, slot: slot, token: token)
+        request.flags = flags
+        return withUnsafeBytes(of: &request) { Array($0) }
+    }
+
+    /// Of a mount into a running worker, or out of it.
+    static func attach(
+        _ kind: weir_request_kind, slot: UInt64, flags: UInt32 = 0, user: UInt32 = 0, bytes: UInt64 = 0,
+        files: UInt64 = 0, token: UInt64, strings: [String]
     ) throws(SandboxError) -> [UInt8] {
         let strings = try self.strings(strings)
-        var request = head(kind, slot: slot, strings: strings.count, token: token)
-        request.flags = flags
+        var request = weir_attach()
+        request.head = head(kind, slot: slot, strings: strings.count, token: token)
+        request.head.flags = flags
+        (request.uid, request.gid) = (user, user)
+        (request.size, request.count) = (bytes, files)
         return withUnsafeBytes(of: &request) { Array($0) } + strings
     }
 
