@@ -73,9 +73,16 @@ struct Isolation: Sendable {
     }
 
     private func limit(_ plan: inout StartPlan, _ sandbox: SandboxSpecification) {
-        guard groups != nil else { return }
+        let memory = UInt64(max(sandbox.memory, 16 << 20))
+        guard groups != nil else {
+            guard way != .none else { return }
+            plan.watchedMemory = memory
+            // Counted by user: only where the worker has one, or a user namespace, of its own.
+            if way != .landlock { plan.processesOfUser = UInt64(sandbox.processes + 1) }
+            return
+        }
         plan.set(weir_start_groups)
-        plan.memory = UInt64(max(sandbox.memory, 16 << 20))
+        plan.memory = memory
         // Process 1 is the sandbox's own.
         plan.processes = UInt32(clamping: sandbox.processes + 1)
         plan.cpuWeight = UInt32(clamping: max(2, sandbox.cpuShare * 1_024 / 1_000))

@@ -10,6 +10,7 @@ struct IsolationProbe: Sendable {
     let logger: Logger
 
     func run(minimum: Int, maximum: Int) async -> Isolation {
+        PrivateFolder.sweep()
         var isolation = Isolation(
             way: .none, report: IsolationReport(level: 0, maximum: maximum, minimum: minimum), groups: nil,
             landlockVersion: Int(weir_landlock_version()), filters: [], system: RootFileSystem.system())

@@ -86,8 +86,8 @@ enum RootFileSystem {
 
     static func flags(of mount: SandboxMount, mapsOwners: Bool) -> UInt32 {
         UInt32(
-            (mount.isOwnedByWorker && mapsOwners ? weir_mount_as_user : 0) |
-            (mount.isReadOnly ? weir_mount_read_only : 0) | (mount.allowsExecution ? 0 : weir_mount_no_exec)
+            (mount.isOwnedByWorker && mapsOwners ? weir_mount_as_user : 0)
+                | (mount.isReadOnly ? weir_mount_read_only : 0) | (mount.allowsExecution ? 0 : weir_mount_no_exec)
                 | (mount.isOptional ? weir_mount_optional : 0))
     }
 

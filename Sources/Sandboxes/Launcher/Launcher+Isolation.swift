@@ -33,6 +33,40 @@ extension Launcher {
     /// Uses what another has found out, for its trials.
     func use(_ isolation: Isolation) { state.withLock { $0.isolation = isolation } }
 
+    /// A worker without a file system of its own writes its temporary files to a folder of its own.
+    func givePrivateFolder(
+        _ slot: UInt64, _ specification: inout WorkerSpecification, _ plan: inout StartPlan
+    ) throws(SandboxError) {
+        let folder = try PrivateFolder.make(slot: slot)
+        plan.privateFolder = folder
+        plan.entries.append(
+            .init(
+                kind: weir_entry_allow, size: plan.landlock.files & ~LandlockSets.makeDevices, target: folder))
+        for name in ["TMPDIR", "HOME"] {
+            for index in specification.environment.indices
+            where specification.environment[index] == "\(name)=\(SandboxPath.temporary)" {
+                specification.environment[index] = "\(name)=\(folder)"
+            }
+        }
+    }
+
+    /// Looks at the trees that no control group limits, when it is time; ends those that have grown too large.
+    func watchMemory() {
+        let due = state.withLock { state -> [Worker] in
+            let now = MonotonicClock.milliseconds
+            guard !state.watched.isEmpty, now >= state.watchAt else { return [] }
+            state.watchAt = now + MemoryWatch.interval
+            return state.watched.compactMap { state.workers[$0] }
+        }
+        for worker in due {
+            guard let limit = worker.plan.watchedMemory, worker.pid > 0,
+                MemoryWatch.memory(ofTree: worker.pid, beyond: limit) > limit
+            else { continue }
+            worker.noteOutOfMemory()
+            worker.kill()
+        }
+    }
+
     static func plan(for specification: WorkerSpecification, _ state: inout State) throws(SandboxError) -> StartPlan {
         guard let sandbox = specification.sandbox else { return StartPlan() }
         guard let isolation = state.isolation else {
@@ -127,7 +161,8 @@ extension Launcher {
     ) {
         ask(worker, "there can be no folder at \(target)", { then($0.map { $0.1 }) }) { token throws(SandboxError) in
             try StartRequest.attach(
-                weir_request_attach, slot: worker.slot, user: launcherUser(of: worker), bytes: UInt64(max(bytes, 4_096)),
+                weir_request_attach, slot: worker.slot, user: launcherUser(of: worker),
+                bytes: UInt64(max(bytes, 4_096)),
                 files: UInt64(max(files, 2)), token: token, strings: ["", target])
         }
     }
@@ -139,7 +174,8 @@ extension Launcher {
     }
 
     func freeze(_ worker: Worker, _ frozen: Bool, _ then: @escaping @Sendable (SandboxError?) -> Void) {
-        ask(worker, frozen ? "the worker cannot be frozen" : "the worker cannot be thawed", { then($0.error) }) { token in
+        ask(worker, frozen ? "the worker cannot be frozen" : "the worker cannot be thawed", { then($0.error) }) {
+            token in
             StartRequest.encode(
                 kind: frozen ? weir_request_freeze : weir_request_thaw, slot: worker.slot, token: token)
         }
@@ -148,14 +184,17 @@ extension Launcher {
     func statistics(
         _ worker: Worker, _ then: @escaping @Sendable (Result<WorkerStatistics, SandboxError>) -> Void
     ) {
-        ask(worker, "the worker cannot be measured", { result in
-            then(
-                result.map { reply, _ in
-                    WorkerStatistics(
-                        memory: reply.memory_bytes, peakMemory: reply.peak_bytes, processes: Int(reply.processes),
-                        cpuMicroseconds: reply.user_microseconds + reply.system_microseconds)
-                })
-        }) { token in StartRequest.encode(kind: weir_request_stats, slot: worker.slot, token: token) }
+        ask(
+            worker, "the worker cannot be measured",
+            { result in
+                then(
+                    result.map { reply, _ in
+                        WorkerStatistics(
+                            memory: reply.memory_bytes, peakMemory: reply.peak_bytes, processes: Int(reply.processes),
+                            cpuMicroseconds: reply.user_microseconds + reply.system_microseconds)
+                    })
+            }
+        ) { token in StartRequest.encode(kind: weir_request_stats, slot: worker.slot, token: token) }
     }
 
     func listen(_ worker: Worker, _ port: UInt16, _ then: @escaping @Sendable (Result<Int32, SandboxError>) -> Void) {

@@ -33,6 +33,12 @@ struct StartPlan: Sendable {
     var processes: UInt32 = 0
     var cpuWeight: UInt32 = 0
     var cpuQuota: UInt32 = 0
+    /// Processes of its user, where no control group counts them.
+    var processesOfUser: UInt64?
+    /// The memory of the tree that the server watches over, where no control group does.
+    var watchedMemory: UInt64?
+    /// Its folder for temporary files, where it has no file system of its own for that.
+    var privateFolder: String?
     var landlock = LandlockSets()
 
     mutating func set(_ flag: Int) { flags |= UInt32(flag) }

@@ -11,7 +11,7 @@ enum StartRequest {
         let strings = try strings(all)
         guard MemoryLayout<weir_start>.size + strings.count <= Int(weir_request_bytes),
             specification.arguments.count <= 1024, specification.environment.count <= 1024,
-            specification.limits.count <= Int(weir_limit_count), plan.entries.count <= Int(weir_entry_count)
+            specification.limits.count < Int(weir_limit_count), plan.entries.count <= Int(weir_entry_count)
         else {
             throw SandboxError(
                 .requestTooLarge,
@@ -28,7 +28,9 @@ enum StartRequest {
         }
         request.argument_count = UInt32(specification.arguments.count)
         request.environment_count = UInt32(specification.environment.count)
-        request.limit_count = UInt32(specification.limits.count)
+        var limits = specification.limits
+        if let processes = plan.processesOfUser { limits.append(.init(.processes, processes)) }
+        request.limit_count = UInt32(limits.count)
         request.entry_count = UInt32(plan.entries.count)
         request.uid = plan.user
         request.gid = plan.group
@@ -43,9 +45,9 @@ enum StartRequest {
         request.landlock_network = plan.landlock.network
         request.landlock_scopes = plan.landlock.scopes
         withUnsafeMutableBytes(of: &request.limits) { bytes in
-            let limits = bytes.bindMemory(to: weir_limit.self)
-            for (index, limit) in specification.limits.enumerated() {
-                limits[index] = weir_limit(resource: number(of: limit.resource), reserved: 0, value: limit.value)
+            let places = bytes.bindMemory(to: weir_limit.self)
+            for (index, limit) in limits.enumerated() {
+                places[index] = weir_limit(resource: number(of: limit.resource), reserved: 0, value: limit.value)
             }
         }
         withUnsafeMutableBytes(of: &request.entries) { bytes in

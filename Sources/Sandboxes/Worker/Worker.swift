@@ -32,6 +32,7 @@ package final class Worker: Sendable {
         var written = 0
         var wantsToWrite = false
         var closesInput = false
+        var isOutOfMemory = false
         /// The beginning of a message whose rest is still to come. Only the I/O thread touches it.
         var inbox: [UInt8] = []
     }
@@ -132,6 +133,10 @@ package final class Worker: Sendable {
     }
 
     // MARK: The I/O thread's side
+
+    /// It is ended because its tree has grown too large.
+    func noteOutOfMemory() { state.withLock { $0.isOutOfMemory = true } }
+    var isOutOfMemory: Bool { state.withLock { $0.isOutOfMemory } }
 
     var descriptors: Descriptors { state.withLock { $0.descriptors } }
 
