@@ -9,6 +9,7 @@ import Foundation
 ///     channels/          one folder a channel: the log
 ///     activations/       the log of what ran
 ///     code/              unpacked code of functions, by digest
+///     secrets/           one file a secret, <namespace>/<name>, put there by the operator
 ///     runtimes/          what runs inside a worker, by digest
 struct DataDirectory: Sendable {
     let path: String
@@ -32,6 +33,7 @@ struct DataDirectory: Sendable {
     var channels: String { path + "/channels" }
     var activations: String { path + "/activations" }
     var code: String { path + "/code" }
+    var secrets: String { path + "/secrets" }
     var runtimes: String { path + "/runtimes" }
     private var address: String { path + "/server.json" }
 
