@@ -41,6 +41,14 @@ final class FakeEngine: Engine {
         }
     }
 
+    func keys(namespace: String, page: PageRequest) async throws(Problem) -> Page<JSONValue> { Page(items: []) }
+
+    func makeKey(namespace: String, note: String?) async throws(Problem) -> JSONObject {
+        ["id": "a", "namespace": .string(namespace), "key": "b", "auth": "a:b"]
+    }
+
+    func deleteKey(id: String, namespace: String) async throws(Problem) -> Bool { id == "a" }
+
     func resource(_ kind: ResourceKind, namespace: String, name: String) async throws(Problem) -> Resource? {
         state.withLock { $0.resources[kind]?[name] }
     }

@@ -166,7 +166,7 @@ package final class Subscriptions: Service {
         case .function(let name):
             return FunctionSink(
                 invoker: invoker, function: FunctionReference(namespace: key.namespace, name: name),
-                subscription: key.description, channel: spec.channel)
+                subscription: key.description, channel: spec.channel, policy: spec.policy)
         case .channel(let name):
             return ChannelSink(name: name) { [channels] in channels(key.namespace, name) }
         case .http(let url, let mode, let headers):

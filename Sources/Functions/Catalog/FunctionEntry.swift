@@ -11,6 +11,7 @@ enum FunctionEntry {
         case .nodejs: try javaScript(spec.handler, code, folder)
         case .executable: (try program(spec.handler, code), nil)
         case .container: (try container(spec, code), spec.handler)
+        case .sequence: ("", nil)
         }
     }
 

@@ -16,9 +16,11 @@ enum ActivationDecoder {
         let cause = FunctionCall.Cause(
             subscription: view.string("subscription"), channel: data["channel"]?.string,
             partition: integer("partition").map { Int($0) }, offset: integer("offset").flatMap { UInt64(exactly: $0) },
-            eventID: data["event"]?.string, attempt: Int(integer("attempt") ?? 1))
+            eventID: data["event"]?.string, attempt: Int(integer("attempt") ?? 1),
+            namespace: data["owner"].map { _ in String(subject[..<slash]) }, parent: data["parent"]?.string,
+            notes: data["notes"]?.encoded())
         let function = FunctionReference(
-            namespace: String(subject[..<slash]), name: String(subject[subject.index(after: slash)...]),
+            namespace: data["owner"]?.string ?? String(subject[..<slash]), name: String(subject[subject.index(after: slash)...]),
             version: data["version"]?.string)
         var activation = Activation(
             id: id, function: function, cause: cause, status: status,

@@ -15,7 +15,7 @@ final class ProcessWorkers: WorkerKind {
         self.launcher = launcher
     }
 
-    func runs(_ version: FunctionVersion) -> Bool { version.runtime != .container }
+    func runs(_ version: FunctionVersion) -> Bool { version.runtime != .container && version.runtime != .sequence }
 
     func make(_ order: WorkerOrder, owner: FunctionInvoker) -> any FunctionWorker {
         WorkerSession(order, launcher: launcher, owner: owner)

@@ -279,7 +279,9 @@ final class WorkerSession: FunctionWorker, WorkerHandler {
         var frame = CallFrame(number: state.frame, capacity: 256 + (last - first) * 512)
         var index = first
         while index < last, frame.size < owner.configuration.frameBytes {
-            frame.add(job.calls[index], id: state.ids[isBatch ? 0 : index - first])
+            frame.add(
+                job.calls[index], id: state.ids[isBatch ? 0 : index - first],
+                deadline: state.handlerKind == .arguments ? now + version.limits.timeout : nil)
             index += 1
         }
         state.frameCount = index - first

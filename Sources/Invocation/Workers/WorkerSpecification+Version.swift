@@ -70,8 +70,8 @@ extension WorkerSpecification {
             arguments = [configuration.node, paths.runners.nodejs]
             framing = .lengthPrefixed
             maximumMessage = configuration.answerLimit + Ledger.size
-        // A container is started by its engine and never comes here.
-        case .executable, .container:
+        // A container is started by its engine, a sequence is no process: neither comes here.
+        case .executable, .container, .sequence:
             arguments = [paths.code + "/" + version.entry]
             framing = .lines
             maximumMessage = configuration.answerLimit
@@ -139,6 +139,7 @@ enum RunnerSettings {
             settings["environment"] = .object(
                 JSONObject(members: version.environment.map { .init(name: $0.name, value: .string($0.value)) }))
         }
+        if let call = version.call { settings["call"] = .string(call.rawValue) }
         return CallFrame.message(.object(settings))
     }
 }

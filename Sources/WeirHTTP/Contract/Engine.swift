@@ -72,6 +72,15 @@ package protocol Engine: Sendable {
     /// Returns when there may be lines behind the cursor, or when the task is cancelled.
     func waitForLogs(namespace: String, behind cursor: String) async
 
+    // MARK: Keys
+
+    /// The keys of a namespace, without their secret halves.
+    func keys(namespace: String, page: PageRequest) async throws(Problem) -> Page<JSONValue>
+    /// A new key, whole: the only time that it is seen.
+    func makeKey(namespace: String, note: String?) async throws(Problem) -> JSONObject
+    /// Withdraws a key; `false` when there is none.
+    func deleteKey(id: String, namespace: String) async throws(Problem) -> Bool
+
     // MARK: The server
 
     func status() async -> JSONObject

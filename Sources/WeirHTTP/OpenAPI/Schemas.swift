@@ -57,6 +57,8 @@ enum Schemas {
             }
           },
           "Channel": { "$ref": "#/components/schemas/Resource" },
+          "Package": { "$ref": "#/components/schemas/Resource" },
+          "API": { "$ref": "#/components/schemas/Resource" },
           "Source": { "$ref": "#/components/schemas/Resource" },
           "Subscription": { "$ref": "#/components/schemas/Resource" },
           "Function": { "$ref": "#/components/schemas/Resource" },

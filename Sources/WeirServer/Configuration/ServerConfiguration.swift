@@ -41,6 +41,10 @@ public struct ServerConfiguration: Sendable {
     package var egressRanges: [AddressRange] = []
     /// Whether functions may ask for the machine's own network.
     public var allowsHostNetwork = false
+    /// How many calls and firings a namespace may ask of the OpenWhisk API a minute, and how many calls at once.
+    public var invocationsPerMinute = 1_000_000
+    public var firesPerMinute = 1_000_000
+    public var concurrentInvocations = 1_000
 
     public init(
         data: String, host: String = "127.0.0.1", port: Int = 8642, launcher: String? = nil, python: String = "python3",

@@ -70,6 +70,10 @@ struct Serve: AsyncParsableCommand {
         help:
             "Let functions ask for this machine's own network. Unsafe: they reach everything that the machine reaches.")
     var allowHostNetwork = false
+    @Option(help: "How many calls a namespace may ask of the OpenWhisk API a minute.")
+    var openwhiskInvocations = 1_000_000
+    @Option(help: "How many firings a namespace may ask of the OpenWhisk API a minute.") var openwhiskFires = 1_000_000
+    @Option(help: "How many calls of the OpenWhisk API a namespace may have running.") var openwhiskConcurrent = 1_000
     @Option(help: "What is logged: trace, debug, info, notice, warning, error.") var logLevel = "info"
 
     func run() async throws {
@@ -121,6 +125,9 @@ struct Serve: AsyncParsableCommand {
         configuration.mounts = storage
         configuration.egressRanges = ranges
         configuration.allowsHostNetwork = allowHostNetwork
+        configuration.invocationsPerMinute = max(0, openwhiskInvocations)
+        configuration.firesPerMinute = max(0, openwhiskFires)
+        configuration.concurrentInvocations = max(0, openwhiskConcurrent)
         do {
             try await Server(configuration, version: WeirVersion.text, logger: logger).run()
         } catch let error as StartError {
