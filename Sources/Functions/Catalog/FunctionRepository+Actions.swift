@@ -13,6 +13,8 @@ package enum ActionCode: Sendable {
     case kept
     /// There is none: a sequence, an image.
     case none
+
+    package var isKept: Bool { if case .kept = self { true } else { false } }
 }
 
 /// What the OpenWhisk API asks of functions beyond what the native one does: changes that leave the code, code that
@@ -93,11 +95,21 @@ extension FunctionRepository {
         }
         guard let current, let version else { throw FunctionError(.notFound, "there is no \(key)") }
         var document = document
-        for name in ["file", "code", "components"] { document[name] = current.document[name] }
+        for name in ["file", "code", "components", "image", "dockerfile", "protocol", "port", "pull"] {
+            document[name] = current.document[name]
+        }
         return try await commit(
             namespace, name, try spec(document), content: version.content,
-            entry: version.document["entry"]?.string ?? "", handler: version.document["handler"]?.string,
-            expectedGeneration: expectedGeneration)
+            version: { (spec) in
+                // What was found in the code, installed for it or pinned stays as it is.
+                var kept = FunctionVersion.document(
+                    spec, entry: version.document["entry"]?.string ?? "", handler: version.document["handler"]?.string,
+                    image: nil, dependencies: FunctionVersion.Dependencies())
+                guard case .object(var members) = kept else { return kept }
+                for name in ["dependencies", "container"] { members[name] = version.document[name] }
+                kept = .object(members)
+                return kept
+            }, expectedGeneration: expectedGeneration)
     }
 
     private func put(
@@ -105,8 +117,7 @@ extension FunctionRepository {
         _ expectedGeneration: Int64?
     ) async throws(FunctionError) -> (change: RegistryChange, version: FunctionVersion) {
         let isProgram = spec.runtime == .executable
-        let filename = filename == "main" ? Self.sourceName(spec.runtime) : filename
-        var entry: (entry: String, handler: String?)
+        let filename = filename == "main" ? spec.runtime.singleFileName : filename
         var stored: StoredCode
         do throws(ArchiveError) {
             stored = try await store.put(bytes, filename: filename, isProgram: isProgram)
@@ -121,23 +132,17 @@ extension FunctionRepository {
             }
         }
         defer { store.release(stored) }
+        var entry: (entry: String, handler: String?) = (spec.runtime.singleFileName, spec.handler)
+        var dependencies = FunctionVersion.Dependencies()
         do throws(FunctionError) {
-            entry = try FunctionEntry.find(spec, in: stored)
+            entry = try FunctionEntry.find(spec, in: stored, at: store.folder(stored.digest))
+            dependencies = try await self.dependencies(of: spec, stored)
         } catch {
-            // The same: there is nothing in it to be run.
-            entry = (Self.sourceName(spec.runtime), spec.handler)
+            // The same: what is missing in it is told when it is run.
+            guard error.code == .invalidCode else { throw error }
         }
         return try await commit(
             namespace, name, spec, content: stored.digest, entry: entry.entry, handler: entry.handler,
-            expectedGeneration: expectedGeneration)
-    }
-
-    private static func sourceName(_ runtime: FunctionVersion.Runtime) -> String {
-        switch runtime.rawValue {
-        case "python": "__main__.py"
-        case "nodejs": "index.js"
-        case "swift": "main.swift"
-        default: "main"
-        }
+            dependencies: dependencies, expectedGeneration: expectedGeneration)
     }
 }

@@ -110,8 +110,19 @@ package final class FunctionRepository: FunctionCatalog {
         image: PinnedImage? = nil, dependencies: FunctionVersion.Dependencies = FunctionVersion.Dependencies(),
         expectedGeneration: Int64?
     ) async throws(FunctionError) -> (change: RegistryChange, version: FunctionVersion) {
-        let document = FunctionVersion.document(
-            spec, entry: entry, handler: handler, image: image, dependencies: dependencies)
+        try await commit(
+            namespace, name, spec, content: content,
+            version: {
+                FunctionVersion.document(
+                    $0, entry: entry, handler: handler, image: image, dependencies: dependencies)
+            }, expectedGeneration: expectedGeneration)
+    }
+
+    func commit(
+        _ namespace: String, _ name: String, _ spec: FunctionSpec, content: String,
+        version makeDocument: (FunctionSpec) -> JSONValue, expectedGeneration: Int64?
+    ) async throws(FunctionError) -> (change: RegistryChange, version: FunctionVersion) {
+        let document = makeDocument(spec)
         let digest = FunctionVersion.digest(content: content, document: document)
         let record = VersionDocument(digest: digest, content: content, document: document)
         let change: RegistryChange
@@ -293,11 +304,11 @@ package final class FunctionRepository: FunctionCatalog {
 
 extension FunctionVersion.Runtime {
     /// What code is called that came without a file.
-    fileprivate var singleFileName: String {
+    var singleFileName: String {
         switch self {
         case .python: "main.py"
         case .nodejs: "main.js"
-        case .executable, .container: "main"
+        case .executable, .container, .sequence: "main"
         }
     }
 }

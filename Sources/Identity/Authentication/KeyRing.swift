@@ -35,14 +35,14 @@ package final class KeyRing: Sendable {
     }
 
     private func keep(_ resource: ResourceDocument) {
-        let hash = Array((resource.document["sha256"]?.string ?? "").utf8)
+        let hash = NamespaceKey.bytes(hexadecimal: resource.document["sha256"]?.string ?? "")
         entries.withLock { $0[resource.name] = Entry(namespace: resource.namespace, hash: hash) }
     }
 
     /// The namespace of a key; `nil` when there is no such key or its secret half is another.
     func namespace(id: String, secret: Secret) -> String? {
         guard let entry = entries.withLock({ $0[id] }) else { return nil }
-        let offered = Array(NamespaceKey.hash(secret).utf8)
+        let offered = NamespaceKey.hash(secret)
         guard offered.count == entry.hash.count else { return nil }
         // Hashes are compared, and all of them: the time tells nothing of the key.
         var difference: UInt8 = 0
@@ -58,7 +58,7 @@ package final class KeyRing: Sendable {
             keys[namespace] = key
             return key
         }
-        let hash = Array(NamespaceKey.hash(key.secret).utf8)
+        let hash = NamespaceKey.hash(key.secret)
         entries.withLock { $0[key.id] = Entry(namespace: namespace, hash: hash) }
         return key
     }

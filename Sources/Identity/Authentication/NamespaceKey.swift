@@ -36,18 +36,23 @@ package struct NamespaceKey: Sendable {
 
     /// What the registry keeps: nothing from which the key could be made.
     package func document(note: String?) -> JSONValue {
-        var members: JSONObject = ["sha256": .string(Self.hash(secret))]
+        var members: JSONObject = ["sha256": .string(Self.hexadecimal(Self.hash(secret)))]
         members["note"] = note.map { .string($0) }
         return .object(members)
     }
 
-    /// SHA-256, hexadecimal.
-    static func hash(_ secret: Secret) -> String {
+    /// SHA-256.
+    static func hash(_ secret: Secret) -> [UInt8] { Array(SHA256.hash(data: Array(secret.reveal().utf8))) }
+
+    private static func hexadecimal(_ bytes: [UInt8]) -> String {
         let digits = Array("0123456789abcdef".utf8)
-        var out: [UInt8] = []
-        for byte in SHA256.hash(data: Array(secret.reveal().utf8)) {
-            out += [digits[Int(byte >> 4)], digits[Int(byte & 15)]]
-        }
-        return String(decoding: out, as: UTF8.self)
+        return String(decoding: bytes.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }, as: UTF8.self)
+    }
+
+    /// The bytes behind hexadecimal digits; none when they are not.
+    static func bytes(hexadecimal text: String) -> [UInt8] {
+        let digits = text.utf8.map { Int8(truncatingIfNeeded: Int(String(UnicodeScalar($0)), radix: 16) ?? -1) }
+        guard digits.count % 2 == 0, !digits.contains(-1) else { return [] }
+        return stride(from: 0, to: digits.count, by: 2).map { UInt8(digits[$0]) << 4 | UInt8(digits[$0 + 1]) }
     }
 }

@@ -20,7 +20,8 @@ enum ActivationDecoder {
             namespace: data["owner"].map { _ in String(subject[..<slash]) }, parent: data["parent"]?.string,
             notes: data["notes"]?.encoded())
         let function = FunctionReference(
-            namespace: data["owner"]?.string ?? String(subject[..<slash]), name: String(subject[subject.index(after: slash)...]),
+            namespace: data["owner"]?.string ?? String(subject[..<slash]),
+            name: String(subject[subject.index(after: slash)...]),
             version: data["version"]?.string)
         var activation = Activation(
             id: id, function: function, cause: cause, status: status,

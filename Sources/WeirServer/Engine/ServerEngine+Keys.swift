@@ -44,7 +44,7 @@ extension ServerEngine {
         do {
             try await parts.writer.delete(.key, namespace, id)
             return true
-        } catch where error.code == .notFound {
+        } catch  where error.code == .notFound {
             return false
         } catch {
             throw Problem(error)

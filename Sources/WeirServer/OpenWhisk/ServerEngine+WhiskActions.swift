@@ -63,14 +63,39 @@ extension ServerEngine: WhiskEngine {
         var code = code
         // An image has what it runs inside; an empty text stands in its place.
         if case .none = code, action.exec.components == nil { code = .text("") }
+        let current = try await reading { () async throws(PersistenceError) in
+            try parts.registry.resource(ResourceKey(.function, action.path.namespace, action.path.local))
+        }
+        let document = Self.document(of: action, over: current, isKept: code.isKept)
         do throws(FunctionError) {
             let put = try await parts.functions.put(
-                namespace: action.path.namespace, name: action.path.local, document: action.functionDocument(),
-                code: code, expectedGeneration: action.generation)
+                namespace: action.path.namespace, name: action.path.local, document: document, code: code,
+                expectedGeneration: action.generation)
             return WhiskAction(put.change.resource)
         } catch {
             throw Problem(error)
         }
+    }
+
+    /// What only the native API can say of a function outlives an update by this one.
+    private static func document(
+        of action: WhiskAction, over current: ResourceDocument?, isKept: Bool
+    ) -> JSONObject {
+        var document = action.functionDocument()
+        guard let current = current?.document.object else { return document }
+        var names = ["description", "input", "output", "mounts", "network", "scale", "limit"]
+        if isKept {
+            names += ["requirements", "concurrentEvents"]
+            // The code is called as it was.
+            for name in ["runtime", "handler", "call"] { document[name] = current[name] }
+        }
+        for name in names { document[name] = current[name] }
+        if action.limits.instances == nil { document["concurrency"] = current["concurrency"] }
+        var environment = current["environment"]?.object ?? [:]
+        for name in current["openwhisk"]?["init"]?.object?.names ?? [] { environment[name] = nil }
+        environment = environment.overlaid(with: document["environment"]?.object ?? [:])
+        document["environment"] = environment.isEmpty ? nil : .object(environment)
+        return document
     }
 
     func whiskDelete(_ action: WhiskAction) async throws(Problem) {

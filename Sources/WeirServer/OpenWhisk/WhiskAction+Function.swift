@@ -32,7 +32,8 @@ extension WhiskAction {
                 kind: kind, main: section == nil ? document["handler"]?.string : section?["main"]?.string,
                 image: image, components: components, isBinary: section?["binary"]?.bool ?? false, hasCode: hasCode),
             parameters: parameters, annotations: annotations, limits: WhiskLimits(document),
-            updated: resource.updated, generation: resource.generation, isNative: section == nil)
+            updated: resource.updated, generation: resource.generation,
+            isNative: section == nil || runtime == "python" && document["call"]?.string != "arguments")
     }
 
     /// The function's document, without its code.

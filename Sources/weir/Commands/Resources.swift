@@ -30,7 +30,9 @@ enum Kind: String, CaseIterable, ExpressibleByArgument {
 /// `weir get`: lists resources, or shows one as JSON.
 struct Get: AsyncParsableCommand {
     static let configuration = CommandConfiguration(abstract: "List resources, with their state.")
-    @Argument(help: "What: channels, sources, subscriptions, functions, packages or apis.", completion: .list(Kind.allValueStrings))
+    @Argument(
+        help: "What: channels, sources, subscriptions, functions, packages or apis.",
+        completion: .list(Kind.allValueStrings))
     var kind: Kind
     @Argument(help: "One of them by name.") var name: String?
     @OptionGroup var options: ServerOptions

@@ -193,7 +193,8 @@ import Testing
                 ]
             ])
         for _ in 0..<2 {
-            let answer = try await tenant.call("POST", "actions/env?blocking=true", [:], headers: [("X-Request-ID", "tx1")])
+            let answer = try await tenant.call(
+                "POST", "actions/env?blocking=true", [:], headers: [("X-Request-ID", "tx1")])
             let seen = answer.json["response"]?["result"] ?? .null
             #expect(seen["__OW_NAMESPACE"] == .string(tenant.namespace), "\(answer.text)")
             #expect(seen["__OW_ACTION_NAME"] == .string("/\(tenant.namespace)/env"))

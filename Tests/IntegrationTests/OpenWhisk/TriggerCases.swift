@@ -94,7 +94,8 @@ import Testing
             "PUT", "rules/r", ["trigger": "/_/t", "action": "/_/echo", "status": ""])
         #expect(made.status == 200 && made.json["status"] == "active")
         let ns = JSONValue.string(tenant.namespace)
-        #expect(made.json["trigger"] == ["path": ns, "name": "t"] && made.json["action"] == ["path": ns, "name": "echo"])
+        #expect(
+            made.json["trigger"] == ["path": ns, "name": "t"] && made.json["action"] == ["path": ns, "name": "echo"])
         let trigger = try await tenant.call("GET", "triggers/t").json
         #expect(
             trigger["rules"]
@@ -238,7 +239,8 @@ import Testing
         #expect(try await tenant.result("native") == [:])
         #expect(try await tenant.call("GET", "triggers/events").status == 200)
         #expect(try await tenant.call("GET", "rules/sub").json["action"]?["name"] == "native")
-        let run = try await tenant.admin.call("POST", "/v1/functions/echo/invoke?blocking=true&\(ns)", body: Array("{\"a\":1}".utf8))
+        let run = try await tenant.admin.call(
+            "POST", "/v1/functions/echo/invoke?blocking=true&\(ns)", body: Array("{\"a\":1}".utf8))
         #expect(run.json["result"] == ["a": 1])
         let seen = try await tenant.record(run.json["id"]?.string)
         #expect(seen["annotations"]?.annotation("kind") == .string(Tenant.kind))

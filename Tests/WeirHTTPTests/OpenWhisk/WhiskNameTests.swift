@@ -27,7 +27,9 @@ import Testing
     @Test func versions() {
         #expect(WhiskVersion.after("0.0.1", asked: nil) == "0.0.2")
         #expect(WhiskVersion.after("1.2.9", asked: "2.0.0") == "2.0.0")
-        for bad in ["", "1", "1.2", "1.2.3.4", "a.b.c", "1.-2.3", "1..3", "+1.2.3"] { #expect(WhiskVersion(bad) == nil) }
+        for bad in ["", "1", "1.2", "1.2.3.4", "a.b.c", "1.-2.3", "1..3", "+1.2.3"] {
+            #expect(WhiskVersion(bad) == nil)
+        }
     }
 
     private func read(_ path: String) -> String {

@@ -15,6 +15,7 @@ package struct WhiskFace: Sendable {
     let limits: HTTPLimits
     let throttle: WhiskThrottle
     let runtimes = WhiskRuntimes.standard
+    let deadlines = Deadlines()
     /// Milliseconds since 1970.
     let now: @Sendable () -> Int64
 

@@ -33,7 +33,8 @@ struct WhiskRequest: Sendable {
         } catch let error as WhiskError {
             throw error
         } catch {
-            throw WhiskError(.badRequest, "The request body ended before it was whole.", headers: [.connection: "close"])
+            throw WhiskError(
+                .badRequest, "The request body ended before it was whole.", headers: [.connection: "close"])
         }
         return bytes
     }

@@ -167,7 +167,8 @@ struct APIRoute {
             let suffix = target["url"]?.string.map { WebProjection.split($0).projection } ?? .http
             return (WhiskPath(namespace: namespace, package: package, name: name), suffix)
         }
-        guard let url = (target["url"] ?? target["backendUrl"])?.string, let range = url.range(of: "/api/v1/web/") else {
+        guard let url = (target["url"] ?? target["backendUrl"])?.string, let range = url.range(of: "/api/v1/web/")
+        else {
             return nil
         }
         let parts = url[range.upperBound...].split(separator: "/").map(String.init)

@@ -34,7 +34,8 @@ package struct APISpec: Sendable, Hashable {
             swagger = OpenAPIImport.swagger(whole)
             swagger["basePath"] = .string(basePath)
             guard swagger["paths"]?.object != nil else {
-                throw DocumentError(path: openapi == nil ? "swagger.paths" : "openapi.paths", message: "this is required")
+                throw DocumentError(
+                    path: openapi == nil ? "swagger.paths" : "openapi.paths", message: "this is required")
             }
             if swagger["info"]?.object == nil {
                 swagger["info"] = ["title": .string(title ?? basePath), "version": "1.0.0"]

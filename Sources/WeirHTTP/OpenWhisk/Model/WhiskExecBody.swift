@@ -40,7 +40,8 @@ struct WhiskExecBody {
         default:
             let (resolved, _) = try runtimes.resolve(kind)
             guard let source = try text("code") else {
-                throw .malformed("'code' must be a string or attachment object defined in 'exec' for '\(resolved)' actions")
+                throw .malformed(
+                    "'code' must be a string or attachment object defined in 'exec' for '\(resolved)' actions")
             }
             (exec, code) = try Self.withCode(WhiskExec(kind: resolved, main: try text("main")), source)
             exec.hasCode = true
@@ -85,10 +86,26 @@ struct WhiskLimitsBody {
         logs = try number("logs")
         concurrency = try number("concurrency")
         instances = try number("instances")
-        try Self.check(timeout, WhiskBounds.timeout) { "duration \($0) milliseconds" } bound: { "\($0) milliseconds" }
-        try Self.check(memory, WhiskBounds.memory) { "memory size \($0) MB" } bound: { "\($0) MB" }
-        try Self.check(logs, WhiskBounds.logs) { "log size \($0) MB" } bound: { "\($0) MB" }
-        try Self.check(concurrency, WhiskBounds.concurrency) { "concurrency \($0)" } bound: { "\($0)" }
+        try Self.check(timeout, WhiskBounds.timeout) {
+            "duration \($0) milliseconds"
+        } bound: {
+            "\($0) milliseconds"
+        }
+        try Self.check(memory, WhiskBounds.memory) {
+            "memory size \($0) MB"
+        } bound: {
+            "\($0) MB"
+        }
+        try Self.check(logs, WhiskBounds.logs) {
+            "log size \($0) MB"
+        } bound: {
+            "\($0) MB"
+        }
+        try Self.check(concurrency, WhiskBounds.concurrency) {
+            "concurrency \($0)"
+        } bound: {
+            "\($0)"
+        }
         if let instances, instances < 0 {
             throw .malformed("requirement failed: instances \(instances) below allowed threshold of 0")
         }

@@ -79,7 +79,8 @@ package struct WhiskPath: Sendable, Hashable, CustomStringConvertible {
         }
         let namespace = parts[0] == "_" ? own : String(parts[0])
         self.init(
-            namespace: namespace, package: parts.count == 3 ? String(parts[1]) : nil, name: String(parts[parts.count - 1])
+            namespace: namespace, package: parts.count == 3 ? String(parts[1]) : nil,
+            name: String(parts[parts.count - 1])
         )
     }
 }

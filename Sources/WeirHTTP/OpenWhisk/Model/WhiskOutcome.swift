@@ -16,7 +16,7 @@ enum WhiskOutcome {
                 message("The action exceeded its time limits of \(timeout(notes)) milliseconds.")
             )
         case .developerError: developerError(activation)
-        case .internalError: (.internalError, activation.result)
+        case .internalError, .stagingError: (.internalError, activation.result)
         }
     }
 

@@ -82,7 +82,8 @@ package struct WhiskRecord: Sendable {
 
     package init(_ activation: Activation) {
         self.activation = activation
-        notes = activation.cause.notes.flatMap { try? JSONValue(parsing: $0).object }.map(WhiskNotes.init)
+        notes =
+            activation.cause.notes.flatMap { try? JSONValue(parsing: $0).object }.map(WhiskNotes.init)
             ?? WhiskNotes()
         (outcome, result) = WhiskOutcome.judge(activation, notes)
     }
@@ -156,7 +157,8 @@ package struct WhiskRecord: Sendable {
             while time.utf8.count < 30 { time += " " }
             lines.append(
                 .string(
-                    "\(time) stderr: Logs were truncated because the total bytes size exceeds the limit of \(limit) bytes."))
+                    "\(time) stderr: Logs were truncated because the total bytes size exceeds the limit of \(limit) bytes."
+                ))
         }
         return .array(lines)
     }

@@ -26,7 +26,9 @@ extension WhiskFace {
         try throttle.enter(call.namespace)
         let waiting = run(call)
         guard isBlocking else { return accepted(call.activationID) }
-        guard let activation = await waiting.value(within: wait) else { return accepted(call.activationID) }
+        guard let activation = await waiting.value(within: wait, of: deadlines) else {
+            return accepted(call.activationID)
+        }
         return answer(activation, of: target.action, wantsResult: wantsResult)
     }
 

@@ -15,12 +15,13 @@ extension WhiskFace {
             return WhiskAnswer.json(["packages": .integer(Int64(max(0, found.count - page.skip)))])
         }
         return WhiskAnswer.json(
-            .array(found.dropFirst(page.skip).prefix(page.limit).map { package in
-                var document = package.head
-                document["binding"] = package.binding.map { .object($0.document) } ?? false
-                document["updated"] = .integer(package.updated)
-                return .object(document)
-            }))
+            .array(
+                found.dropFirst(page.skip).prefix(page.limit).map { package in
+                    var document = package.head
+                    document["binding"] = package.binding.map { .object($0.document) } ?? false
+                    document["updated"] = .integer(package.updated)
+                    return .object(document)
+                }))
     }
 
     func getPackage(_ request: WhiskRequest, _ name: String) async throws(WhiskError) -> Response {

@@ -13,11 +13,12 @@ extension WhiskFace {
             return WhiskAnswer.json(["triggers": .integer(Int64(max(0, found.count - page.skip)))])
         }
         return WhiskAnswer.json(
-            .array(found.dropFirst(page.skip).prefix(page.limit).map { trigger in
-                var document = trigger.head
-                document["updated"] = .integer(trigger.updated)
-                return .object(document)
-            }))
+            .array(
+                found.dropFirst(page.skip).prefix(page.limit).map { trigger in
+                    var document = trigger.head
+                    document["updated"] = .integer(trigger.updated)
+                    return .object(document)
+                }))
     }
 
     func getTrigger(_ request: WhiskRequest, _ name: String) async throws(WhiskError) -> Response {
@@ -117,7 +118,8 @@ extension WhiskTrigger {
                         .init(
                             name: "\(rule.namespace)/\(rule.name)",
                             value: [
-                                "action": rule.action.reference, "status": .string(rule.isActive ? "active" : "inactive"),
+                                "action": rule.action.reference,
+                                "status": .string(rule.isActive ? "active" : "inactive"),
                             ])
                     }))
         }

@@ -48,7 +48,8 @@ extension WhiskFace {
             } else {
                 let isPreflight = raw.head.method == .options
                 guard isPreflight || isOpen || WebGate.opens(annotations, raw.head.headerFields, user: user) else {
-                    throw .unauthenticated("The resource requires authentication, which was not supplied with the request")
+                    throw .unauthenticated(
+                        "The resource requires authentication, which was not supplied with the request")
                 }
                 response = try await call(
                     raw, target: target, path: path, rest: rest, projection: projection, user: user, more: more)
@@ -94,7 +95,7 @@ extension WhiskFace {
         try throttle.enter(call.namespace)
         var response: Response
         do throws(WhiskError) {
-            guard let activation = await run(call).value(within: WhiskBounds.wait) else {
+            guard let activation = await run(call).value(within: WhiskBounds.wait, of: deadlines) else {
                 throw WhiskError(.accepted, "Response not yet ready.")
             }
             response = try projection.response(
