@@ -17,14 +17,21 @@ actor WhiskSite {
     /// The server's process, for the end of the test program: nobody else ends it.
     private static let pid = Mutex<pid_t>(0)
 
+    private static func endWithTests(_ server: pid_t) {
+        pid.withLock { $0 = server }
+        atexit {
+            let server = WhiskSite.pid.withLock { $0 }
+            if server > 0 { kill(server, SIGKILL) }
+        }
+    }
+
     func server() async throws -> ServerProcess {
         if let starting { return try await starting.value }
         let folder = try TemporaryDirectory("weir-whisk")
         self.folder = folder
         let task = Task {
             let server = try await ServerProcess(data: folder.file("data"), arguments: ["--idle-grace", "20s"])
-            WhiskSite.pid.withLock { $0 = server.pid }
-            atexit { WhiskSite.pid.withLock { if $0 > 0 { kill($0, SIGKILL) } } }
+            WhiskSite.endWithTests(server.pid)
             return server
         }
         starting = task
