@@ -5,10 +5,9 @@ import Testing
 /// OpenWhisk, section H: web actions.
 @Suite("OpenWhisk: web actions") struct WhiskWebCases {
     private static func exported(_ more: [(String, JSONValue)] = []) -> JSONObject {
-        [
-            "annotations": .array(
-                ([("web-export", true), ("final", true)] + more).map { ["key": .string($0.0), "value": $0.1] })
-        ]
+        var annotations: [JSONValue] = [["key": "web-export", "value": true], ["key": "final", "value": true]]
+        for (key, value) in more { annotations.append(["key": .string(key), "value": value]) }
+        return ["annotations": .array(annotations)]
     }
 
     /// An exported action that returns its argument `result`, and a way to call it.
