@@ -268,7 +268,11 @@ final class WorkerSession: FunctionWorker, WorkerHandler {
         if !version.runtime.isFramed {
             state.frameCount = 1
             state.ids = owner.ids(of: job.calls[first...first], at: now)
-            worker.send(ProgramLine.encode(job.calls[first], version: version, id: state.ids[0], now: now))
+            let call = job.calls[first]
+            worker.send(
+                version.call == .actionLoop
+                    ? ActionLoopLine.encode(call, version: version, id: state.ids[0], now: now)
+                    : ProgramLine.encode(call, version: version, id: state.ids[0], now: now))
             return
         }
         // What a call does with the network is counted for it alone.
@@ -404,7 +408,9 @@ final class WorkerSession: FunctionWorker, WorkerHandler {
                 let answer =
                     version.runtime.isFramed
                     ? try Answer(runnerLine: line)
-                    : try Answer(programLine: line, runNanoseconds: max(0, now - state.frameStart) * 1_000_000)
+                    : try Answer(
+                        programLine: line, runNanoseconds: max(0, now - state.frameStart) * 1_000_000,
+                        mayPublish: version.call != .actionLoop)
                 add(answer, job, now, &state, &activations)
             } catch {
                 return "its answer is \(error)"

@@ -73,7 +73,7 @@ extension WorkerSpecification {
         // A container is started by its engine, a sequence is no process: neither comes here.
         case .executable, .container, .sequence:
             arguments = [paths.code + "/" + version.entry]
-            framing = .lines
+            framing = version.call == .actionLoop ? .actionLoop : .lines
             maximumMessage = configuration.answerLimit
         }
         // The last of two variables of one name would be ignored by most programs, so the function's replace ours.

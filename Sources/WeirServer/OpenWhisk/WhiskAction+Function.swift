@@ -69,6 +69,7 @@ extension WhiskAction {
             document["call"] = "arguments"
         } else {
             document["runtime"] = "executable"
+            if exec.hasCode { document["call"] = "action-loop" }
         }
         let arguments = self.arguments
         if !arguments.isEmpty { document["parameters"] = .object(arguments) }

@@ -116,4 +116,29 @@ import Testing
         let list = try await tenant.call("GET", "actions")
         #expect(list.json.array?.first?["exec"] == ["binary": true])
     }
+
+    @Test func aProgramSpeaksTheActionLoop() async throws {
+        let tenant = try await WhiskSite.shared.tenant()
+        let program = """
+            #!/bin/sh
+            while IFS= read -r line; do
+                echo "on standard output"
+                case "$line" in
+                    *'"value":{"n":7}'*'"activation_id":"'*) printf '{"seen":7}\\n' >&3 ;;
+                    *) printf '{"error":"something else"}\\n' >&3 ;;
+                esac
+            done
+            """
+        let code = JSONValue.string(Base64Text.encode(Array(program.utf8)))
+        try await tenant.make(
+            "actions/loop", ["exec": ["kind": "blackbox", "image": "openwhisk/actionloop-base", "code": code]])
+        for _ in 0..<2 {
+            let run = try await tenant.call("POST", "actions/loop?blocking=true", ["n": 7])
+            #expect(run.status == 200 && run.json["response"]?["result"] == ["seen": 7], "\(run.text)")
+            let record = try await tenant.record(run.json["activationId"]?.string)
+            #expect(record["logs"]?.array?.first?.string?.hasSuffix("stdout: on standard output") ?? false)
+        }
+        let other = try await tenant.call("POST", "actions/loop?blocking=true&result=true", ["n": 8])
+        #expect(other.status == 502 && other.json == ["error": "something else"], "\(other.text)")
+    }
 }
