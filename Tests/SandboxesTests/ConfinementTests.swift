@@ -237,21 +237,22 @@ struct ConfinementTests {
                 else { return nil }
                 return error.message
             }
+            let missing = try await failure(["/usr/bin/nowhere"], SandboxFixture.sandbox)
             #expect(
-                try await failure(["/usr/bin/nowhere"], SandboxFixture.sandbox)
-                    == "the program /usr/bin/nowhere cannot be started: No such file or directory")
+                missing == "the program /usr/bin/nowhere cannot be started: No such file or directory")
+            let elsewhere = try await failure(["/bin/true"], SandboxFixture.sandbox, directory: "/nowhere")
             #expect(
-                try await failure(["/bin/true"], SandboxFixture.sandbox, directory: "/nowhere")
-                    == "the folder /nowhere cannot be entered: No such file or directory")
+                elsewhere == "the folder /nowhere cannot be entered: No such file or directory")
             guard level > 1 else { return }
             var sandbox = SandboxFixture.sandbox
             sandbox.mounts = [SandboxMount(source: "/no/such/folder", target: "/code")]
+            let unseen = try await failure(["/bin/true"], sandbox)
             #expect(
-                try await failure(["/bin/true"], sandbox)
-                    == "/no/such/folder cannot be shown at /code: No such file or directory")
+                unseen == "/no/such/folder cannot be shown at /code: No such file or directory")
             for target in ["/code/../etc", "/", "relative/../x"] {
                 sandbox.mounts = [SandboxMount(source: "/usr", target: target)]
-                #expect(try await failure(["/bin/true"], sandbox)?.hasSuffix("Invalid argument") == true)
+                let refused = try await failure(["/bin/true"], sandbox)
+                #expect(refused?.hasSuffix("Invalid argument") == true)
             }
         }
     }
