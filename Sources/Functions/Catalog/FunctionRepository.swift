@@ -280,7 +280,6 @@ package final class FunctionRepository: FunctionCatalog {
     }
 
     private func store(_ spec: FunctionSpec, _ upload: FunctionUpload) async throws(FunctionError) -> StoredCode {
-        let isProgram = spec.runtime == .executable
         let bytes: [UInt8]
         let filename: String
         switch spec.source {
@@ -292,6 +291,8 @@ package final class FunctionRepository: FunctionCatalog {
             return StoredCode(digest: "", files: [], programs: [])
         }
         guard !bytes.isEmpty else { throw FunctionError(.invalidCode, "the code is empty") }
+        let isProgram =
+            spec.runtime == .executable || spec.runtime == .swift && !filename.lowercased().hasSuffix(".swift")
         do {
             let stored = try await store.put(bytes, filename: filename, isProgram: isProgram)
             if Archive.Format(filename: filename) != nil { try await uploads.keep(bytes, of: stored.digest) }
@@ -308,6 +309,7 @@ extension FunctionVersion.Runtime {
         switch self {
         case .python: "main.py"
         case .nodejs: "main.js"
+        case .swift: "main.swift"
         case .executable, .container, .sequence: "main"
         }
     }

@@ -116,8 +116,8 @@ package struct FunctionSpec: Sendable, Hashable {
             throw DocumentError(
                 path: reader.path(of: "runtime"),
                 message:
-                    "this is required here (python, nodejs or executable): it is clear only for a file that ends in "
-                    + ".py, .js, .mjs or .cjs")
+                    "this is required here (python, nodejs, swift or executable): it is clear only for a file that "
+                    + "ends in .py, .js, .mjs, .cjs or .swift")
         }
         handler = try reader.string("handler")
         if let handler { try Self.check(handler: handler, path: reader.path(of: "handler")) }
@@ -185,6 +185,7 @@ package struct FunctionSpec: Sendable, Hashable {
         guard case .file(let name) = source else { return nil }
         let lower = name.lowercased()
         if lower.hasSuffix(".py") { return .python }
+        if lower.hasSuffix(".swift") { return .swift }
         return FunctionEntry.javaScript.contains { lower.hasSuffix($0) } ? .nodejs : nil
     }
 

@@ -6,6 +6,8 @@ public struct FunctionVersion: Sendable, Hashable {
     public enum Runtime: String, Sendable, Hashable, CaseIterable {
         case python
         case nodejs
+        /// A program that speaks the runners' protocol, built of Swift sources or brought along.
+        case swift
         /// Any program: one JSON line in, one out.
         case executable
         /// A container, whose image brings what runs the code.

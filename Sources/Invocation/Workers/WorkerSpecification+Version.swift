@@ -22,6 +22,14 @@ struct WorkerPaths {
         }
     }
 
+    /// The program of a version that is one itself: built when it was deployed, or part of the code.
+    func program(of version: FunctionVersion) -> String {
+        for (layer, path) in zip(version.dependencies.layers, layers) where layer.kind == .program {
+            return path + "/" + layer.member
+        }
+        return code + "/" + version.entry
+    }
+
     /// Where a runner looks for what the version imports: what came with the code, what was installed.
     func imports(of version: FunctionVersion) -> [String] {
         version.dependencies.vendored.map { code + "/" + $0 }
@@ -68,6 +76,10 @@ extension WorkerSpecification {
             maximumMessage = configuration.answerLimit + Ledger.size
         case .nodejs:
             arguments = [configuration.node, paths.runners.nodejs]
+            framing = .lengthPrefixed
+            maximumMessage = configuration.answerLimit + Ledger.size
+        case .swift:
+            arguments = [paths.program(of: version)]
             framing = .lengthPrefixed
             maximumMessage = configuration.answerLimit + Ledger.size
         // A container is started by its engine, a sequence is no process: neither comes here.

@@ -30,7 +30,8 @@ extension Server {
         let interpreters = Interpreters(launcher: launcher, runners: runners, logger: logger)
         let settings = InvocationConfiguration(
             python: await interpreters.program(Server.absolute(configuration.python)),
-            node: await interpreters.program(Server.absolute(configuration.node)), runners: runners,
+            node: await interpreters.program(Server.absolute(configuration.node)),
+            swift: Server.absolute("swiftc"), runners: runners,
             maximumWorkers: configuration.workers, idleGrace: configuration.idleGrace)
         // Not waited for: the first worker may come before the runner is compiled, it only starts slower.
         Task { [python = settings.python] in await interpreters.prepare(python: python) }
