@@ -6,7 +6,7 @@ package struct WhiskRuntimes: Sendable {
     /// One family: `python` with its kinds.
     struct Family: Sendable {
         var name: String
-        /// The word of Weir's runtime; `nil` as long as this build has none.
+        /// What of Weir runs it.
         var runtime: FunctionVersion.Runtime
         /// Kinds that are told; others of the family run as well when they begin with one of ``prefixes``.
         var kinds: [String]
@@ -20,7 +20,6 @@ package struct WhiskRuntimes: Sendable {
         families: [
             ("python", "python", ["python:3", "python:3.11", "python:3.12", "python:3.13"], "python:3", ["python:3"]),
             ("nodejs", "nodejs", ["nodejs:18", "nodejs:20", "nodejs:22"], "nodejs:20", ["nodejs:"]),
-            ("swift", "swift", ["swift:5.7", "swift:6.0"], "swift:5.7", ["swift:"]),
         ].compactMap { name, word, kinds, standard, prefixes in
             FunctionVersion.Runtime(rawValue: word).map {
                 Family(name: name, runtime: $0, kinds: kinds, standard: standard, prefixes: prefixes)
