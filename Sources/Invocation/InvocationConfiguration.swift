@@ -71,7 +71,7 @@ package struct InvocationConfiguration: Sendable {
         switch runtime {
         case .python: python
         case .nodejs: node
-        case .executable, .container: nil
+        case .executable, .container, .sequence: nil
         }
     }
 
