@@ -4,7 +4,7 @@ import Manifest
 package import Persistence
 
 /// Code as the OpenWhisk API brings it.
-package enum ActionCode: Sendable {
+package enum UploadedCode: Sendable {
     /// A source text, kept in the document when it is short enough to stand there.
     case text(String)
     /// A program, a script or an archive that came as Base64.
@@ -27,7 +27,7 @@ extension FunctionRepository {
     ///
     /// - Parameter document: as in a manifest, without `file` and `code`.
     package func put(
-        namespace: String, name: String, document: JSONObject, code: ActionCode, expectedGeneration: Int64?
+        namespace: String, name: String, document: JSONObject, code: UploadedCode, expectedGeneration: Int64?
     ) async throws(FunctionError) -> (change: RegistryChange, version: FunctionVersion) {
         var document = document
         switch code {

@@ -59,7 +59,7 @@ extension ServerEngine: WhiskEngine {
         return await parts.functions.code(of: resource)
     }
 
-    func whiskPut(_ action: WhiskAction, code: ActionCode) async throws(Problem) -> WhiskAction {
+    func whiskPut(_ action: WhiskAction, code: UploadedCode) async throws(Problem) -> WhiskAction {
         var code = code
         // An image has what it runs inside; an empty text stands in its place.
         if case .none = code, action.exec.components == nil { code = .text("") }

@@ -25,7 +25,7 @@ package protocol WhiskEngine: Sendable {
     func whiskActionCount(namespace: String, package: String?) async throws(Problem) -> Int
     /// The code as it came: text, or Base64.
     func whiskCode(_ path: WhiskPath) async throws(Problem) -> (text: String, isBinary: Bool)?
-    func whiskPut(_ action: WhiskAction, code: ActionCode) async throws(Problem) -> WhiskAction
+    func whiskPut(_ action: WhiskAction, code: UploadedCode) async throws(Problem) -> WhiskAction
     func whiskDelete(_ action: WhiskAction) async throws(Problem)
     /// What a name leads to, through a binding where there is one.
     func whiskResolve(_ path: WhiskPath) throws(Problem) -> WhiskResolution

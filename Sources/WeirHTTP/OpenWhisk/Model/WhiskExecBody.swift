@@ -4,7 +4,7 @@ import Functions
 /// The `exec` and `limits` of an action's PUT.
 struct WhiskExecBody {
     var exec: WhiskExec
-    var code: ActionCode
+    var code: UploadedCode
 
     /// - Parameter own: what `_` stands for in the names of components.
     init(_ value: JSONValue, runtimes: WhiskRuntimes, own: String) throws(WhiskError) {
@@ -51,7 +51,7 @@ struct WhiskExecBody {
 
     private static func withCode(
         _ exec: WhiskExec, _ text: String
-    ) throws(WhiskError) -> (WhiskExec, ActionCode) {
+    ) throws(WhiskError) -> (WhiskExec, UploadedCode) {
         guard text.utf8.count <= WhiskBounds.code else {
             throw .tooLarge("exec", text.utf8.count, limit: WhiskBounds.code)
         }
