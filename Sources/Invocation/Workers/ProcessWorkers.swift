@@ -30,7 +30,7 @@ final class ProcessWorkers: WorkerKind {
     func flavour(of version: FunctionVersion) -> String? {
         let isolation = launcher.isolation
         // What cannot be given folders while it runs cannot be given code, unless it sees all folders anyway.
-        guard version.runtime.isFramed, isolation?.canAttach ?? true else { return nil }
+        guard configuration.interpreter(of: version.runtime) != nil, isolation?.canAttach ?? true else { return nil }
         // A process has the network from its start.
         guard !Equipping.isNeeded(version) else { return nil }
         let stem = WorkerSpecification(version, configuration, isolation).stem
