@@ -64,7 +64,7 @@ extension PoolMachine.Definition {
         idleGrace = limits.scaling.idle
         burst = limits.scaling.burst
         timeout = max(1, limits.timeout)
-        memory = limits.memory
+        memory = limits.memory + version.staging.outputMemory
         slots = max(1, limits.concurrentEvents)
         runs = limits.scaling.runs
         runsPerKey = limits.scaling.runsPerKey

@@ -206,8 +206,7 @@ final class WorkerSession: FunctionWorker, WorkerHandler {
                 return true
             }
             guard isOurs else { return }
-            let code: StagingError.Code = error.code == .sourceChanged ? .changed : .ioFailure
-            job.settle(owner.failed(job, StagingError(code, error.message)))
+            job.settle(owner.failed(job, error))
             hideFiles(of: job, worker)
         }
         return true

@@ -126,7 +126,10 @@ extension SandboxSpecification {
                     allowsExecution: false))
             if let prefix = InvocationConfiguration.prefix(ofProgram: interpreter) { rootFolders.append(prefix) }
         }
-        self.init(memory: memory, mounts: mounts + configuration.visible(version), rootFolders: rootFolders)
+        // What a run leaves lies in memory until it is published.
+        self.init(
+            memory: memory + version.staging.outputMemory, temporaryBytes: memory / 2,
+            mounts: mounts + configuration.visible(version), rootFolders: rootFolders)
     }
 }
 
