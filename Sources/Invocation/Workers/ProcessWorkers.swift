@@ -30,7 +30,7 @@ final class ProcessWorkers: WorkerKind {
     func flavour(of version: FunctionVersion) -> String? {
         let isolation = launcher.isolation
         // What cannot be given folders while it runs cannot be given code, unless it sees all folders anyway.
-        guard version.runtime.isFramed, isolation?.canAttach ?? true else { return nil }
+        guard version.runtime.isFramed, isolation.map({ $0.canAttach || $0.level == 0 }) ?? true else { return nil }
         let stem = WorkerSpecification(version, configuration, isolation).stem
         return flavours.withLock { flavours in
             let name = "\(version.runtime.rawValue)-\(max(version.limits.memory, 16 << 20) >> 20)MiB"
@@ -74,5 +74,8 @@ extension WorkerSpecification {
     }
 
     /// What a stem is still to be given of what this process would have been started with.
-    var mountsForStem: [SandboxMount] { sandbox?.mounts.filter { $0.target != SandboxPath.runtimes } ?? [] }
+    func mountsForStem(_ isolation: IsolationReport?) -> [SandboxMount] {
+        guard isolation?.canAttach == true else { return [] }
+        return sandbox?.mounts.filter { $0.target != SandboxPath.runtimes } ?? []
+    }
 }

@@ -57,7 +57,7 @@ final class WorkerSession: FunctionWorker, WorkerHandler {
     func start() throws(SandboxError) {
         let specification = WorkerSpecification(version, owner.configuration, launcher.isolation)
         if let stem = order.stem, order.reason.way == .stem {
-            try specialise(stem, specification.mountsForStem)
+            try specialise(stem, specification.mountsForStem(launcher.isolation))
         } else {
             settle(on: try launcher.start(specification, handler: self))
             if version.runtime.isFramed { sendSettings(isStem: false) } else { becomeReady() }
