@@ -32,6 +32,7 @@ let hummingbird = Target.Dependency.product(name: "Hummingbird", package: "hummi
 let hummingbirdCore = Target.Dependency.product(name: "HummingbirdCore", package: "hummingbird")
 let hummingbirdTesting = Target.Dependency.product(name: "HummingbirdTesting", package: "hummingbird")
 let httpClient = Target.Dependency.product(name: "AsyncHTTPClient", package: "async-http-client")
+let nioSSL = Target.Dependency.product(name: "NIOSSL", package: "swift-nio-ssl")
 let grdb = Target.Dependency.product(name: "GRDB", package: "GRDB.swift")
 let yams = Target.Dependency.product(name: "Yams", package: "Yams")
 let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
@@ -56,6 +57,7 @@ let package = Package(
         .package(url: "https://github.com/swift-server/swift-service-lifecycle.git", from: "2.13.0"),
         .package(url: "https://github.com/apple/swift-nio.git", from: "2.101.2"),
         .package(url: "https://github.com/apple/swift-nio-extras.git", from: "1.34.1"),
+        .package(url: "https://github.com/apple/swift-nio-ssl.git", from: "2.37.6"),
         .package(url: "https://github.com/apple/swift-log.git", from: "1.16.2"),
         .package(url: "https://github.com/apple/swift-http-types.git", from: "1.8.0"),
         .package(url: "https://github.com/jpsim/Yams.git", from: "6.2.2"),
@@ -75,12 +77,18 @@ let package = Package(
         library("Channels", ["CloudEvents", "Kafka", "Manifest", "CLinux", log]),
         library("StorageEvents", ["CloudEvents"]),
         library(
+            "Outbound", ["CloudEvents", "Manifest", httpClient, nioCore, nioPosix, nioHTTP1, nioSSL, crypto, log]),
+        library(
             "EventSources",
-            ["CloudEvents", "Kafka", "Manifest", "Persistence", "Channels", "StorageEvents", "CLinux", log, lifecycle]),
+            [
+                "CloudEvents", "Kafka", "Manifest", "Persistence", "Channels", "StorageEvents", "Outbound", "CLinux",
+                crypto, deque, log, lifecycle,
+            ]),
         .target(name: "CRuntimes", exclude: ["Assets"]),
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
         library("Functions", ["CloudEvents", "Manifest", "Persistence", "CLinux", "CZlib", crypto, log]),
         library("Staging", ["CloudEvents", "Manifest", "Channels", "Functions", "CLinux", crypto]),
+        library("Egress", ["CloudEvents", "Functions", nioCore, nioPosix, log]),
         .target(name: "CSandbox"),
         .executableTarget(name: "weir-launcher", dependencies: ["CSandbox"]),
         .systemLibrary(name: "CSeccomp", pkgConfig: "libseccomp", providers: [.apt(["libseccomp-dev"])]),
@@ -91,7 +99,11 @@ let package = Package(
                 httpClient, nioCore, nioHTTP1, crypto, log, lifecycle,
             ]),
         library(
-            "Invocation", ["CloudEvents", "Manifest", "Channels", "Functions", "Sandboxes", log, lifecycle, deque]),
+            "Invocation",
+            [
+                "CloudEvents", "Manifest", "Channels", "Functions", "Staging", "Egress", "Sandboxes", log, lifecycle,
+                deque,
+            ]),
         library(
             "Delivery",
             [
@@ -103,7 +115,9 @@ let package = Package(
             [
                 "CloudEvents", "Manifest", "Persistence", "Identity", "Channels", "EventSources", "StorageEvents",
                 "Functions",
-                "Invocation", "Delivery", hummingbird, hummingbirdCore, nioCore, nioPosix, nioHTTP1, nioHTTPTypes,
+                "Staging", "Egress", "Invocation", "Delivery", hummingbird, hummingbirdCore, nioCore, nioPosix,
+                nioHTTP1,
+                nioHTTPTypes,
                 nioHTTPTypesHTTP1, httpTypes, log, lifecycle,
             ]),
         library(
@@ -111,14 +125,14 @@ let package = Package(
             [
                 "CloudEvents", "Kafka", "Manifest", "Persistence", "Identity", "Channels", "StorageEvents",
                 "EventSources", "Functions",
-                "Sandboxes", "Invocation", "Delivery", "WeirHTTP", hummingbird, httpClient, httpTypes, nioCore,
-                nioPosix,
-                nioHTTP1, crypto, log, lifecycle, signals,
+                "Staging", "Egress", "Sandboxes", "Invocation", "Delivery", "Outbound", "WeirHTTP", hummingbird,
+                httpClient, httpTypes, nioCore, nioPosix, nioHTTP1, crypto, log, lifecycle, signals,
             ]),
         .executableTarget(
             name: "weir",
             dependencies: [
-                "CloudEvents", "Manifest", "StorageEvents", "Channels", "WeirServer", argumentParser, httpClient,
+                "CloudEvents", "Manifest", "StorageEvents", "Channels", "Invocation", "Staging", "Egress", "WeirServer",
+                argumentParser, httpClient,
                 nioCore,
                 nioHTTP1, log, lifecycle,
             ], swiftSettings: settings),
@@ -132,7 +146,7 @@ let package = Package(
 
         .target(
             name: "TestSupport",
-            dependencies: ["CloudEvents", "CKafka", "CZlib", httpClient, nioCore, nioHTTP1, crypto],
+            dependencies: ["CloudEvents", "CKafka", "CZlib", httpClient, nioCore, nioPosix, nioHTTP1, crypto],
             path: "Tests/TestSupport", swiftSettings: settings),
         tests("CloudEventsTests", ["CloudEvents", yams]),
         tests("KafkaTests", ["Kafka", "CKafka", "CloudEvents", log]),
@@ -143,8 +157,12 @@ let package = Package(
         tests("StorageEventsTests", ["StorageEvents", "CloudEvents"]),
         tests(
             "EventSourcesTests",
-            ["EventSources", "Persistence", "StorageEvents", "Channels", "CloudEvents", "Manifest", log]),
+            [
+                "EventSources", "Persistence", "StorageEvents", "Channels", "Outbound", "CloudEvents", "Manifest", log,
+            ]),
+        tests("OutboundTests", ["Outbound", "CloudEvents", "Manifest", log]),
         tests("FunctionsTests", ["Functions", "Persistence", "CloudEvents", "Manifest"]),
+        tests("EgressTests", ["Egress", "Functions", nioCore, nioPosix, log]),
         tests("StagingTests", ["Staging", "Functions", "CloudEvents"]),
         tests(
             "SandboxesTests",
@@ -152,7 +170,9 @@ let package = Package(
                 "Sandboxes", "CSandbox", "Functions", "Identity", "CloudEvents", "Manifest", "CLinux", httpClient,
                 nioCore, nioPosix, nioHTTP1, log,
             ]),
-        tests("InvocationTests", ["Invocation", "Sandboxes", "CSandbox", "Functions", "Channels", "CloudEvents"]),
+        tests(
+            "InvocationTests",
+            ["Invocation", "Staging", "Sandboxes", "CSandbox", "Functions", "Channels", "CloudEvents"]),
         tests(
             "DeliveryTests",
             [

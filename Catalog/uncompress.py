@@ -1,7 +1,7 @@
-"""Uncompresses the event's file when it is gzip, into the folder that the parameter `into` names.
+"""Uncompresses the event's file when it is gzip, into the place that the function's `output` names.
 
-What is written appears under its final name only when it is complete. A file that is not gzip is left alone; one that
-claims to be and is not intact fails.
+What is written appears there only when it is complete. A file that is not gzip is left alone; one that claims to be and
+is not intact fails.
 """
 
 import gzip
@@ -16,14 +16,8 @@ def handle(event, context):
         if file.read(2) != MAGIC:
             return {"skipped": "not a gzip file"}
     name = os.path.basename(context.input).removesuffix(".gz")
-    target = os.path.join(context.params["into"], name)
-    partial = f"{target}.{context.activation_id}.partial"
-    print(f"uncompressing {context.input}")
-    try:
-        with gzip.open(context.input, "rb") as source, open(partial, "wb") as sink:
-            shutil.copyfileobj(source, sink, 1 << 20)
-        os.rename(partial, target)
-    finally:
-        if os.path.exists(partial):
-            os.remove(partial)
-    return {"file": target, "bytes": os.path.getsize(target)}
+    target = os.path.join(context.output, name)
+    print(f"uncompressing {os.path.basename(context.input)}")
+    with gzip.open(context.input, "rb") as source, open(target, "wb") as sink:
+        shutil.copyfileobj(source, sink, 1 << 20)
+    return {"file": name, "bytes": os.path.getsize(target)}

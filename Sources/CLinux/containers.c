@@ -41,8 +41,6 @@ int weir_overlay_opaque(int folder, int unprivileged) {
 
 int weir_has_attribute(const char *path, const char *name) { return lgetxattr(path, name, NULL, 0) >= 0; }
 
-int weir_sync_file_system(int descriptor) { return syncfs(descriptor); }
-
 struct visit {
     int network, user;
     volatile int socket, error;
@@ -62,15 +60,25 @@ static int visit(void *argument) {
     return 0;
 }
 
-int weir_socket_in_namespace(pid_t process) {
+int weir_open_network(pid_t process, int *network, int *user) {
     char path[64];
-    struct visit where = {.socket = -1};
+    struct stat theirs, ours;
     snprintf(path, sizeof path, "/proc/%d/ns/net", (int)process);
-    where.network = open(path, O_RDONLY | O_CLOEXEC);
-    if (where.network < 0) return -1;
+    *network = open(path, O_RDONLY | O_CLOEXEC);
+    if (*network < 0) return -1;
+    if (fstat(*network, &theirs) < 0 || stat("/proc/self/ns/net", &ours) < 0
+        || (theirs.st_dev == ours.st_dev && theirs.st_ino == ours.st_ino)) {
+        close(*network);
+        errno = EXDEV;
+        return -1;
+    }
     snprintf(path, sizeof path, "/proc/%d/ns/user", (int)process);
-    where.user = open(path, O_RDONLY | O_CLOEXEC);
+    *user = open(path, O_RDONLY | O_CLOEXEC);
+    return 0;
+}
 
+int weir_socket_in_network(int network, int user) {
+    struct visit where = {.network = network, .user = user, .socket = -1};
     /* A process of its own, because a thread cannot enter a user namespace, and one that shares the descriptors, because
        the socket is to stay. Signals are held back: a handler of ours must not run in it. */
     static _Thread_local char stack[16 * 1024] __attribute__((aligned(16)));
@@ -84,8 +92,6 @@ int weir_socket_in_namespace(pid_t process) {
         error = where.error;
     }
     pthread_sigmask(SIG_SETMASK, &before, NULL);
-    close(where.network);
-    if (where.user >= 0) close(where.user);
     errno = error;
     return where.socket;
 }

@@ -28,4 +28,6 @@ int weir_rename_new(int from_directory, const char *from, int to_directory, cons
     return renameat2(from_directory, from, to_directory, to, RENAME_NOREPLACE) == 0 ? 0 : -errno;
 }
 
+int weir_sync_file_system(int descriptor) { return syncfs(descriptor) == 0 ? 0 : -errno; }
+
 _Static_assert(weir_path_only == O_PATH, "O_PATH is another number here");

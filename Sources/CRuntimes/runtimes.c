@@ -6,6 +6,10 @@ static const unsigned char python_runner_py[] = {
 #embed "Assets/python/runner.py"
 };
 
+static const unsigned char python_question_py[] = {
+#embed "Assets/python/question.py"
+};
+
 static const unsigned char python_weir_runner__init__py[] = {
 #embed "Assets/python/weir_runner/__init__.py"
 };
@@ -87,6 +91,7 @@ static const unsigned char nodejs_wire_js[] = {
 };
 
 static const struct weir_runtime_file files[] = {
+    {"python/question.py", python_question_py, sizeof python_question_py},
     {"python/runner.py", python_runner_py, sizeof python_runner_py},
     {"python/weir_runner/__init__.py", python_weir_runner__init__py, sizeof python_weir_runner__init__py},
     {"python/weir_runner/answers.py", python_weir_runner_answers_py, sizeof python_weir_runner_answers_py},

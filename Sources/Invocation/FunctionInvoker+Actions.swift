@@ -88,7 +88,7 @@ extension FunctionInvoker {
         state.withLock { $0.sessions[id] = session }
         do {
             try session.start()
-        } catch where error.code == .stemLost {
+        } catch  where error.code == .stemLost {
             state.withLock { _ = $0.sessions.removeValue(forKey: id) }
             handle(.lostOnTheWay(id))
             handle(.ended(id, requeue: []))
@@ -120,7 +120,11 @@ extension FunctionInvoker {
             var requeue: [PoolMachine.Rest] = []
             for running in worker?.jobs ?? [] {
                 guard let job = state.jobs[running.entry.job] else { continue }
-                if job.remaining == 0 { settled.append(job) } else { requeue.append(.init(job: job.id, calls: job.remaining)) }
+                if job.remaining == 0 {
+                    settled.append(job)
+                } else {
+                    requeue.append(.init(job: job.id, calls: job.remaining))
+                }
             }
             state.machine.handle(.ended(session.id, requeue: requeue), now: now, &actions)
             forget(session.pool, &state)

@@ -13,6 +13,9 @@ package final class FunctionInvoker: Invoker {
     let kinds: [any WorkerKind]
     let launcher: Launcher
     let state: Mutex<State>
+    package let surroundings: Surroundings
+    /// The versions whose handler takes the events of a batch together, by digest.
+    private let batchVersions = Mutex<Set<String>>([])
     private let catalog: any FunctionCatalog
     private let stopping = Atomic<Bool>(false)
     private let idState: Mutex<ActivationIDs>
@@ -47,10 +50,11 @@ package final class FunctionInvoker: Invoker {
 
     /// - Parameters:
     ///   - launcher: starts the processes; stopped together with the invoker.
+    ///   - surroundings: what of the machine functions may be given.
     ///   - onLogLine: called on the I/O thread with every log line as it comes; must not block.
     package init(
         _ configuration: InvocationConfiguration, catalog: any FunctionCatalog, launcher: Launcher, logger: Logger,
-        onLogLine: (@Sendable (LogNotice) -> Void)? = nil
+        surroundings: Surroundings = Surroundings(), onLogLine: (@Sendable (LogNotice) -> Void)? = nil
     ) {
         self.configuration = configuration
         self.catalog = catalog
@@ -58,6 +62,7 @@ package final class FunctionInvoker: Invoker {
         kinds = Self.kinds(configuration, launcher)
         self.logger = logger
         logObserver = onLogLine
+        self.surroundings = surroundings
         state = Mutex(State(machine: PoolMachine(PoolMachine.Configuration(configuration))))
         var generator = SystemRandomNumberGenerator()
         idState = Mutex(ActivationIDs(seed: generator.next()))
@@ -103,6 +108,16 @@ package final class FunctionInvoker: Invoker {
         }
         var function = function
         function.version = version.digest
+        if version.staging.isPerCall { return await runStaged(calls, function, version) }
+        return await run(calls, function, version)
+    }
+
+    /// Runs calls of a version, those that must not run together one after the other.
+    func run(
+        _ calls: [FunctionCall], _ function: FunctionReference, _ version: FunctionVersion
+    ) async -> [Activation] {
+        guard !calls.isEmpty else { return [] }
+        let now = TimeOfDay.milliseconds
         guard let groups = CallGroups(calls, of: version) else {
             return await run(version, function, calls, key: nil, now)
         }
@@ -138,6 +153,17 @@ package final class FunctionInvoker: Invoker {
                     .submitted(job.id, pool, calls: calls.count, key: key), now: time, &actions)
             }
         }
+    }
+
+    /// Gives workers what they have beside their code.
+    var equipping: Equipping { Equipping(surroundings: surroundings) }
+
+    /// Whether the version's handler takes a batch's events together, as far as that is known: from its first run on.
+    func takesBatches(_ version: FunctionVersion) -> Bool { batchVersions.withLock { $0.contains(version.digest) } }
+
+    /// The version's handler was found to take a batch's events together.
+    func noteTakesBatches(_ version: FunctionVersion) {
+        batchVersions.withLock { _ = $0.insert(version.digest) }
     }
 
     /// Takes no more calls, fails those that wait, ends all workers and returns when they are gone.

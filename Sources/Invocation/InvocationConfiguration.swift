@@ -66,6 +66,15 @@ package struct InvocationConfiguration: Sendable {
     /// Four fifths of the memory that this process may use: the machine's, or its control group's when that is less.
     package static var defaultMemoryBudget: Int64 { MachineMemory.available / 5 * 4 }
 
+    /// The interpreter that runs a runtime's code; `nil` when it is a program itself.
+    func interpreter(of runtime: FunctionVersion.Runtime) -> String? {
+        switch runtime {
+        case .python: python
+        case .nodejs: node
+        case .executable, .container: nil
+        }
+    }
+
     /// The system's interpreter, else the first on the PATH. When there is none, the first start says so.
     package static var defaultPython: String { program("python3") }
     package static var defaultNode: String { program("node") }

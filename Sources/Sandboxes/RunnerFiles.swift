@@ -9,6 +9,8 @@ package struct RunnerFiles: Sendable, Hashable {
     package init(directory: String) { self.directory = directory }
 
     package var python: String { directory + "/python/runner.py" }
+    /// Makes a Python say who it is.
+    package var pythonQuestion: String { directory + "/python/question.py" }
     package var nodejs: String { directory + "/nodejs/runner.js" }
 
     /// Writes the runners below `directory` unless they are there.

@@ -18,6 +18,8 @@ package struct SandboxError: Error, Sendable, Hashable, CustomStringConvertible 
         /// The system refused a resource (descriptors, memory, a thread).
         case resources
         case ioFailure
+        /// What is to be shown to a worker is not any more what was opened.
+        case sourceChanged
         case stopped
     }
 

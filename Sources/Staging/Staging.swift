@@ -33,10 +33,17 @@ package final class Staging: Sendable {
 
     /// Refuses what this server does not grant a function of a namespace.
     package func review(_ staging: FunctionStaging, namespace: String) throws(StagingError) {
-        for request in staging.mounts {
-            _ = try mounts.mount(request.name, namespace: namespace, writing: request.isWritable)
+        func check(_ key: String, _ name: String, writing: Bool) throws(StagingError) {
+            do throws(StagingError) {
+                _ = try mounts.mount(name, namespace: namespace, writing: writing)
+            } catch {
+                throw StagingError(error.code, "\(key): \(error.message)")
+            }
         }
-        if let output = staging.output { _ = try mounts.mount(output.mount, namespace: namespace, writing: true) }
+        for (index, request) in staging.mounts.enumerated() {
+            try check("mounts[\(index)]", request.name, writing: request.isWritable)
+        }
+        if let output = staging.output { try check("output", output.mount, writing: true) }
     }
 
     /// Opens the folder of a mount that a function asked for.
@@ -72,8 +79,12 @@ package final class Staging: Sendable {
 
     /// Places a file where a worker without mounts of its own can read it: as a link where that is possible, else as a
     /// copy.
-    package func place(_ input: StagedInput, in scratch: Scratch) async -> Result<InputRecord, StagingError> {
-        await run(input.location.mount ?? "") { () throws(StagingError) in try scratch.place(input) }
+    ///
+    /// - Parameter asCopy: for a worker that is another user, whom the file's own permissions keep out.
+    package func place(
+        _ input: StagedInput, in scratch: Scratch, asCopy: Bool = false
+    ) async -> Result<InputRecord, StagingError> {
+        await run(input.location.mount ?? "") { () throws(StagingError) in try scratch.place(input, asCopy: asCopy) }
     }
 
     /// Removes a call's folders, some time.

@@ -1,5 +1,9 @@
+#include <string.h>
+
 #include "CSandbox.h"
 
-int main(void) {
+int main(int argc, char **argv) {
+    // The same program prepares containers, so that one file has to be found beside the server and not two.
+    if (argc > 1 && !strcmp(argv[1], "container")) return weir_container_main(argc, argv);
     return weir_launcher_main();
 }

@@ -41,7 +41,9 @@ import Testing
     }
 
     @Test func whatIsUsualIsNotWritten() throws {
-        let spec = try spec(["concurrency": 4, "concurrentEvents": 1, "scale": ["min": 0, "burst": "500ms"], "limit": [:]])
+        let spec = try spec([
+            "concurrency": 4, "concurrentEvents": 1, "scale": ["min": 0, "burst": "500ms"], "limit": [:],
+        ])
         #expect(spec == (try self.spec([:])))
         let limits = FunctionVersion.document(spec, entry: "a.py", handler: nil)["limits"]?.object
         #expect(limits?.members.map(\.name) == ["timeout", "memory", "logs", "concurrency"])
@@ -51,7 +53,8 @@ import Testing
         #expect(message(["scale": ["minimum": 1]])?.hasPrefix("functions.f.scale.minimum: ") == true)
         #expect(
             message(["concurrency": 2, "scale": ["max": 3]])
-                == "functions.f.scale.max: this is the same as \"concurrency\", which says something else: leave one of them out")
+                == "functions.f.scale.max: this is the same as \"concurrency\", which says something else: leave one of them out"
+        )
         #expect(message(["concurrency": 3, "scale": ["max": 3]]) == nil)
         #expect(message(["scale": ["min": 5]]) == "functions.f.scale.min: 5 is more than the 4 that are allowed")
         #expect(

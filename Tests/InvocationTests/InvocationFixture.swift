@@ -3,6 +3,7 @@ import Foundation
 import Functions
 import Logging
 import Sandboxes
+import Staging
 import Synchronization
 import Testing
 import TestSupport
@@ -14,6 +15,8 @@ final class InvocationFixture: FunctionCatalog {
     let directory: TemporaryDirectory
     let launcher: Launcher
     let invoker: FunctionInvoker
+    let interpreters: Interpreters
+    let logger: Logger
     let notices: Notices
     private let versions: Versions
 
@@ -44,14 +47,16 @@ final class InvocationFixture: FunctionCatalog {
     init(
         maximumWorkers: Int = 8, idleGrace: Int64 = 60_000, frameCalls: Int = 256, isolation maximum: Int = 3,
         stems: StemPolicy = StemPolicy(floor: 0, maximum: 0),
+        mounts: (TemporaryDirectory) -> [StorageMount] = { _ in [] },
         configure: (inout InvocationConfiguration) -> Void = { _ in }
     ) async throws {
         directory = try TemporaryDirectory("invocation")
         let path = try #require(
             LauncherLocation.beside(), "weir-launcher must lie beside the test bundle: build the whole package")
-        let logger = Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() })
+        logger = Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() })
         launcher = try Launcher(.init(path: path), logger: logger)
         let runners = try RunnerFiles.install(in: directory.file("runtimes"))
+        interpreters = Interpreters(launcher: launcher, runners: runners, logger: logger)
         await launcher.prepare(minimum: 0, maximum: maximum)
         chmod(directory.path, 0o777)
         var configuration = InvocationConfiguration(
@@ -68,7 +73,10 @@ final class InvocationFixture: FunctionCatalog {
         notices = Notices()
         let notices = notices
         invoker = FunctionInvoker(
-            configuration, catalog: versions, launcher: launcher, logger: logger, onLogLine: { notices.add($0) })
+            configuration, catalog: versions, launcher: launcher, logger: logger,
+            surroundings: Surroundings(
+                staging: try Staging(MountTable(mounts(directory)), directory: directory.file("staging"))),
+            onLogLine: { notices.add($0) })
     }
 
     /// All processes below the launcher, by the host's numbers.
@@ -86,14 +94,25 @@ final class InvocationFixture: FunctionCatalog {
         versions.version(namespace: namespace, name: name, digest: digest)
     }
 
+    /// Changes a function that was added.
+    func change(_ name: String, _ body: (inout FunctionVersion) -> Void) {
+        versions.known.withLock { known in
+            guard var version = known[name] else { return }
+            body(&version)
+            // Another version: workers of the old one are not used for it.
+            version.digest = UUID().uuidString
+            known[name] = version
+        }
+    }
+
     /// Adds a function of one Python file.
     @discardableResult
     func python(
         _ name: String, _ source: String, handler: String? = nil, parameters: JSONObject = [:],
-        environment: [FunctionVersion.EnvironmentVariable] = [],
+        environment: [FunctionVersion.EnvironmentVariable] = [], staging: FunctionStaging = FunctionStaging(),
         _ change: (inout FunctionVersion.Limits) -> Void = { _ in }
     ) throws -> FunctionReference {
-        try add(name, .python, "\(name).py", source, handler, parameters, environment, change)
+        try add(name, .python, "\(name).py", source, handler, parameters, environment, staging, change)
     }
 
     /// Adds a function of one JavaScript file.
@@ -103,21 +122,22 @@ final class InvocationFixture: FunctionCatalog {
         environment: [FunctionVersion.EnvironmentVariable] = [],
         _ change: (inout FunctionVersion.Limits) -> Void = { _ in }
     ) throws -> FunctionReference {
-        try add(name, .nodejs, file ?? "\(name).js", source, handler, parameters, environment, change)
+        try add(
+            name, .nodejs, file ?? "\(name).js", source, handler, parameters, environment, FunctionStaging(), change)
     }
 
     /// Adds a function that is a program with a `#!` line.
     @discardableResult
     func program(
-        _ name: String, _ source: String, parameters: JSONObject = [:],
+        _ name: String, _ source: String, parameters: JSONObject = [:], staging: FunctionStaging = FunctionStaging(),
         _ change: (inout FunctionVersion.Limits) -> Void = { _ in }
     ) throws -> FunctionReference {
-        try add(name, .executable, name, source, nil, parameters, [], change)
+        try add(name, .executable, name, source, nil, parameters, [], staging, change)
     }
 
     private func add(
         _ name: String, _ runtime: FunctionVersion.Runtime, _ entry: String, _ source: String, _ handler: String?,
-        _ parameters: JSONObject, _ environment: [FunctionVersion.EnvironmentVariable],
+        _ parameters: JSONObject, _ environment: [FunctionVersion.EnvironmentVariable], _ staging: FunctionStaging,
         _ change: (inout FunctionVersion.Limits) -> Void
     ) throws -> FunctionReference {
         let digest = UUID().uuidString
@@ -131,7 +151,8 @@ final class InvocationFixture: FunctionCatalog {
         change(&limits)
         let version = FunctionVersion(
             namespace: "default", name: name, digest: digest, runtime: runtime, entry: entry, handler: handler,
-            codeDirectory: folder, parameters: parameters, environment: environment, limits: limits)
+            codeDirectory: folder, parameters: parameters, environment: environment, limits: limits,
+            staging: staging)
         versions.known.withLock { $0[name] = version }
         return FunctionReference(namespace: "default", name: name)
     }
@@ -167,12 +188,14 @@ final class InvocationFixture: FunctionCatalog {
 /// Runs a test with a fixture, which is stopped whatever happens.
 func withInvoker(
     maximumWorkers: Int = 8, idleGrace: Int64 = 60_000, frameCalls: Int = 256, isolation: Int = 3,
-    stems: StemPolicy = StemPolicy(floor: 0, maximum: 0), configure: (inout InvocationConfiguration) -> Void = { _ in },
+    stems: StemPolicy = StemPolicy(floor: 0, maximum: 0),
+    mounts: (TemporaryDirectory) -> [StorageMount] = { _ in [] },
+    configure: (inout InvocationConfiguration) -> Void = { _ in },
     _ body: (InvocationFixture) async throws -> Void
 ) async throws {
     let fixture = try await InvocationFixture(
         maximumWorkers: maximumWorkers, idleGrace: idleGrace, frameCalls: frameCalls, isolation: isolation,
-        stems: stems, configure: configure)
+        stems: stems, mounts: mounts, configure: configure)
     do {
         try await body(fixture)
     } catch {

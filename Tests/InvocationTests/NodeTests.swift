@@ -220,7 +220,7 @@ struct NodeTests {
                 "environment", "exports.main = () => ({ ...process.env })",
                 environment: [.init(name: "MODE", value: "test"), .init(name: "PATH", value: "/bin")])
             let names = await fixture.call(function).json.object?.names.sorted()
-            #expect(names == ["LANG", "MODE", "PATH", "TMPDIR"])
+            #expect(names == ["HOME", "LANG", "MODE", "PATH", "TMPDIR"])
         }
     }
 }

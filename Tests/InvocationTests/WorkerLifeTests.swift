@@ -188,7 +188,7 @@ struct WorkerLifeTests {
         try await withInvoker { fixture in
             let function = try fixture.python(
                 "pid",
-                "import time, uuid\nme = uuid.uuid4().hex\ndef main(args):\n    time.sleep(0.05)\n    return me"
+                "import time, uuid\nme = uuid.uuid4().hex\ndef main(args):\n    time.sleep(0.3)\n    return me"
             ) { $0.concurrency = 2 }
             let pids = await withTaskGroup(of: Activation.self) { group in
                 for _ in 0..<8 { group.addTask { await fixture.call(function) } }

@@ -105,14 +105,16 @@ class Function:
 class Context:
     """What a handler may know and do beside its event."""
 
-    __slots__ = ("activation_id", "_key", "_start", "_event", "_published")
+    __slots__ = ("activation_id", "_key", "_start", "_event", "_published", "_files")
 
-    def __init__(self, activation_id, key, start, event):
+    def __init__(self, activation_id, key, start, event, files=None):
         self.activation_id = activation_id
         self._key = key
         self._start = start
         self._event = event
         self._published = None
+        # What the server has staged: one dictionary a call, None where there is nothing.
+        self._files = files
 
     @property
     def idempotency_key(self):
@@ -147,11 +149,24 @@ class Context:
 
     @property
     def input(self):
-        """The event's file as a local path, for events of a file:// source; else None."""
-        event = self._event
-        if event is None or not str(event.get("source", "")).startswith("file://"):
-            return None
-        return event.get("subject")
+        """The event's file as a local path, read-only; None when the event has none. Needs `input: file`."""
+        files = self._files
+        if files and files[0] and "input" in files[0]:
+            return files[0]["input"]
+        if self._event is not None and str(self._event.get("source", "")).startswith("file://"):
+            raise LookupError("this function is not given files: declare \"input: file\" for it")
+        return None
+
+    @property
+    def inputs(self):
+        """The paths of a batch's files, one an event, in their order."""
+        return [one.get("input") if one else None for one in self._files or ()]
+
+    @property
+    def output(self):
+        """The folder for what is to be published when the call succeeds; None without `output`."""
+        files = self._files
+        return files[0].get("output") if files and files[0] else None
 
     def publish(self, type, subject=None, data=None, id=None, source=None, datacontenttype=None, **extensions):
         """Publishes an event when (and only when) the call succeeds."""

@@ -101,7 +101,7 @@ def input_of(kind, item, frame, base, began):
     if kind == "arguments":
         return (arguments_of(item, frame, base),), Context(item[0], item[1], began, None)
     event = event_of(item, frame, base)
-    context = Context(item[0], item[1], began, event)
+    context = Context(item[0], item[1], began, event, item[6:])
     return (event, context), context
 
 

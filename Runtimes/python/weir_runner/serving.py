@@ -58,7 +58,7 @@ def run_events(handler, calls, frame, base, add):
     """Calls `handle(event, context)` for each call. The loop that must be fast."""
     mark = state
     index = 0
-    for activation, key, attributes, kind, start, end in calls:
+    for activation, key, attributes, kind, start, end, *files in calls:
         mark.index = index
         index += 1
         if kind < 0:
@@ -71,7 +71,7 @@ def run_events(handler, calls, frame, base, add):
             event._start = base + start
             event._end = base + end
         began = monotonic_ns()
-        context = Context(activation, key, began, event)
+        context = Context(activation, key, began, event, files)
         try:
             result = handler(event, context)
             if result.__class__ is Coroutine:
@@ -116,7 +116,8 @@ def run_batch(handler, calls, frame, base, add):
     state.index = 0
     try:
         events = [event_of(item, frame, base) for item in calls]
-        context = Context(calls[0][0], calls[0][1], began, events[0])
+        files = [item[6] if len(item) > 6 else None for item in calls]
+        context = Context(calls[0][0], calls[0][1], began, events[0], files)
         result = handler(events, context)
         if result.__class__ is Coroutine:
             result = finish(result)

@@ -21,5 +21,8 @@ void weir_name_thread(const char *_Nonnull name);
 int weir_rename_new(
     int from_directory, const char *_Nonnull from, int to_directory, const char *_Nonnull to);
 
+/// Puts everything of the file system on disk in which a descriptor lies: 0, or the negated errno.
+int weir_sync_file_system(int descriptor);
+
 /// O_PATH of open(2), which the Glibc module hides: a descriptor that names a file without opening it.
 enum { weir_path_only = 010000000 };

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "container_start.h"
 #include "launcher_protocol.h"
 #include "poller.h"
 #include "process_memory.h"

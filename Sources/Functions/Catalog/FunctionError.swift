@@ -12,6 +12,8 @@ package struct FunctionError: Error, Sendable, Hashable, CustomStringConvertible
         case notFound
         /// Changed by someone else meanwhile, or an ambiguous digest.
         case conflict
+        /// What the code depends on could not be installed, or its program not be built.
+        case preparation
         /// The disk did not do it.
         case storage
         /// An image that cannot be had: the registry's or the builder's reason is in the message.

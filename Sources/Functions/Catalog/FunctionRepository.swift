@@ -23,7 +23,9 @@ package struct FunctionUpload: Sendable {
 package final class FunctionRepository: FunctionCatalog {
     private let registry: Registry
     private let writer: RegistryWriter
-    private let store: CodeStore
+    let store: CodeStore
+    let layers: LayerStore?
+    let preparation: (any CodePreparation)?
     private let images: (any ContainerImages)?
     private let versionsKept: Int
     private let review: Review
@@ -34,17 +36,22 @@ package final class FunctionRepository: FunctionCatalog {
     package typealias Review = @Sendable (_ spec: FunctionSpec, _ namespace: String) throws(FunctionError) -> Void
 
     /// - Parameters:
+    ///   - layers: what was installed or built for versions.
+    ///   - preparation: `nil`: nothing is installed or built here.
     ///   - images: `nil`: functions in containers are refused.
     ///   - versionsKept: of one function; older ones go with the change that exceeds it.
     ///   - cached: how many versions are held in memory.
     ///   - review: asked before a version is made.
     package init(
-        _ registry: Registry, _ writer: RegistryWriter, _ store: CodeStore, images: (any ContainerImages)? = nil,
+        _ registry: Registry, _ writer: RegistryWriter, _ store: CodeStore, layers: LayerStore? = nil,
+        preparation: (any CodePreparation)? = nil, images: (any ContainerImages)? = nil,
         versionsKept: Int = 20, cached: Int = 4096, review: @escaping Review = { _, _ throws(FunctionError) in }
     ) {
         self.registry = registry
         self.writer = writer
         self.store = store
+        self.layers = layers
+        self.preparation = preparation
         self.review = review
         self.images = images
         self.versionsKept = max(1, versionsKept)
@@ -84,7 +91,9 @@ package final class FunctionRepository: FunctionCatalog {
         let (entry, handler) = try FunctionEntry.find(
             spec, in: stored, at: store.folder(stored.digest))
         let image = try await image(of: spec, stored, namespace, name)
-        let document = FunctionVersion.document(spec, entry: entry, handler: handler, image: image)
+        let dependencies = try await dependencies(of: spec, stored)
+        let document = FunctionVersion.document(
+            spec, entry: entry, handler: handler, image: image, dependencies: dependencies)
         let digest = FunctionVersion.digest(content: stored.digest, document: document)
         let record = VersionDocument(digest: digest, content: stored.digest, document: document)
         let change: RegistryChange
@@ -104,7 +113,7 @@ package final class FunctionRepository: FunctionCatalog {
 
     /// What a put would make, without making it: the document and the digest of the version.
     ///
-    /// An image that would have to be built is not: then the digest is one that no version has.
+    /// What would have to be built or installed is not: then the digest is one that no version has.
     package func preview(
         namespace: String, name: String, _ upload: FunctionUpload
     ) async throws(FunctionError) -> (document: JSONValue, digest: String) {
@@ -121,7 +130,9 @@ package final class FunctionRepository: FunctionCatalog {
         let (entry, handler) = try FunctionEntry.find(
             spec, in: stored, at: store.folder(stored.digest))
         let image = try await image(of: spec, stored, namespace, name, mayBuild: false)
-        let version = FunctionVersion.document(spec, entry: entry, handler: handler, image: image)
+        let dependencies = try await dependencies(of: spec, stored, mayPrepare: false)
+        let version = FunctionVersion.document(
+            spec, entry: entry, handler: handler, image: image, dependencies: dependencies)
         return (spec.document, FunctionVersion.digest(content: stored.digest, document: version))
     }
 
@@ -137,13 +148,18 @@ package final class FunctionRepository: FunctionCatalog {
         }
     }
 
-    /// Removes code that no version of any function uses; see ``CodeStore/collect(referenced:)`` for when.
+    /// Removes code and layers that no version of any function uses; see ``CodeStore/collect(referenced:)`` for when.
     @discardableResult
     package func collectGarbage() async throws(FunctionError) -> [String] {
         do throws(PersistenceError) {
-            return try await store.collect { () async throws(PersistenceError) -> Set<String> in
+            let code = try await store.collect { () async throws(PersistenceError) -> Set<String> in
                 try await registry.contents(of: .function)
             }
+            let layers = try await layers?.collect { () async throws(PersistenceError) -> Set<String> in
+                let documents = try await registry.versionDocuments(of: .function, holding: "\"layers\"")
+                return Set(documents.flatMap(FunctionVersion.Dependencies.layerDigests))
+            }
+            return code + (layers ?? [])
         } catch {
             throw FunctionError(error)
         }
@@ -205,7 +221,8 @@ package final class FunctionRepository: FunctionCatalog {
     private func decode(_ version: VersionDocument, _ namespace: String, _ name: String) -> FunctionVersion? {
         FunctionVersion(
             version, namespace: namespace, name: name,
-            codeDirectory: version.content.isEmpty ? "" : store.folder(version.content))
+            codeDirectory: version.content.isEmpty ? "" : store.folder(version.content),
+            layer: { layers?.folder($0) ?? "" })
     }
 
     /// The image of a function's container, as its version is to hold it.

@@ -19,6 +19,8 @@ package struct FunctionSpec: Sendable, Hashable {
     package var runtime: FunctionVersion.Runtime
     /// Python: `name`, `file.py:name` or `file.py`; executable: the program inside the archive. `nil`: found.
     package var handler: String?
+    /// The packages to install when it is deployed; `nil`: none beside those that the code brings.
+    package var requirements: Requirements?
     package var parameters: JSONObject
     package var environment: [FunctionVersion.EnvironmentVariable]
     package var limits: FunctionVersion.Limits
@@ -97,6 +99,7 @@ package struct FunctionSpec: Sendable, Hashable {
         }
         handler = try reader.string("handler")
         if let handler { try Self.check(handler: handler, path: reader.path(of: "handler")) }
+        requirements = try Self.requirements(&reader, runtime)
         parameters = try reader.freeObject("parameters") ?? [:]
         environment = try Self.environment(
             try reader.freeObject("environment"), path: reader.path(of: "environment"))
@@ -132,6 +135,7 @@ package struct FunctionSpec: Sendable, Hashable {
         if let container { Self.write(container, into: &members) }
         members["runtime"] = .string(runtime.rawValue)
         members["handler"] = handler.map { .string($0) }
+        members["requirements"] = requirements?.document
         if !parameters.isEmpty { members["parameters"] = .object(parameters) }
         if !environment.isEmpty {
             members["environment"] = .object(

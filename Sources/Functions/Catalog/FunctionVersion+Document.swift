@@ -6,7 +6,8 @@ import Persistence
 extension FunctionVersion {
     /// All that a run depends on except the code's own digest.
     static func document(
-        _ spec: FunctionSpec, entry: String, handler: String?, image: PinnedImage? = nil
+        _ spec: FunctionSpec, entry: String, handler: String?, image: PinnedImage? = nil,
+        dependencies: Dependencies = Dependencies()
     ) -> JSONValue {
         var members: JSONObject = ["runtime": .string(spec.runtime.rawValue), "entry": .string(entry)]
         members["handler"] = handler.map { .string($0) }
@@ -21,6 +22,7 @@ extension FunctionVersion {
         members["limits"] = .object(limits)
         spec.staging.write(into: &members)
         members["network"] = spec.network.document
+        members["dependencies"] = dependencies.document
         if let container = spec.container {
             members["container"] = [
                 "image": .string(image?.repository ?? ""), "digest": .string(image?.digest.description ?? ""),
@@ -37,14 +39,20 @@ extension FunctionVersion {
     }
 
     /// The version out of its document; `nil` when that is not one of ours.
-    init?(_ version: VersionDocument, namespace: String, name: String, codeDirectory: String) {
+    ///
+    /// - Parameter layer: where a layer lies.
+    init?(
+        _ version: VersionDocument, namespace: String, name: String, codeDirectory: String,
+        layer: (String) -> String = { _ in "" }
+    ) {
         let document = version.document
         guard let runtime = document["runtime"]?.string.flatMap(Runtime.init), let entry = document["entry"]?.string,
             let timeout = document["limits"]?["timeout"]?.integer, let memory = document["limits"]?["memory"]?.integer,
             let logs = document["limits"]?["logs"]?.integer,
             let concurrency = document["limits"]?["concurrency"]?.integer.flatMap({ Int(exactly: $0) }),
             let staging = FunctionStaging(document: document),
-            let network = NetworkRequest(document: document["network"])
+            let network = NetworkRequest(document: document["network"]),
+            let dependencies = Dependencies(document: document["dependencies"], folder: layer)
         else { return nil }
         var limits = Limits()
         limits.timeout = timeout
@@ -62,6 +70,7 @@ extension FunctionVersion {
             handler: document["handler"]?.string, codeDirectory: codeDirectory,
             parameters: document["parameters"]?.object ?? [:], environment: environment, limits: limits,
             staging: staging, network: network, container: document["container"].flatMap(Container.init(document:)))
+        self.dependencies = dependencies
         guard (container != nil) == (runtime == .container) else { return nil }
     }
 }

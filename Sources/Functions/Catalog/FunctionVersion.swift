@@ -53,6 +53,7 @@ public struct FunctionVersion: Sendable, Hashable {
     public var limits: Limits
     public var staging: FunctionStaging
     public var network: NetworkRequest
+    public var dependencies = Dependencies()
     /// The image and how it is spoken to; only of the runtime `container`.
     public var container: Container?
 

@@ -16,10 +16,15 @@ struct CodeFolder: ArchiveSink {
     private var folders: Set<String> = []
     /// One line a file, by path.
     private var lines: [String: String] = [:]
+    /// Whether each file is put on disk by itself; else all are with the last call.
+    private let syncsFiles: Bool
 
     /// Makes the folder; its parent must be there.
-    init(creating path: String) throws(ArchiveError) {
+    ///
+    /// - Parameter syncsFiles: off for many files: then ``finish()`` puts the whole file system on disk.
+    init(creating path: String, syncsFiles: Bool = true) throws(ArchiveError) {
         self.path = path
+        self.syncsFiles = syncsFiles
         guard mkdir(path, 0o700) == 0 else { throw Self.failure("cannot make the folder \(path)") }
         directory = Glibc.open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW)
         guard directory >= 0 else { throw Self.failure("cannot open the folder \(path)") }
@@ -59,11 +64,13 @@ struct CodeFolder: ArchiveSink {
     }
 
     mutating func end() throws(ArchiveError) {
-        guard fchmod(file, entry.isExecutable ? 0o555 : 0o444) == 0, fsync(file) == 0 else {
+        guard fchmod(file, entry.isExecutable ? 0o555 : 0o444) == 0, !syncsFiles || fsync(file) == 0 else {
             throw Self.failure("cannot write the file \(entry.path)")
         }
         close(file)
         file = -1
+        // What an interpreter compiled holds times, and says nothing that its source does not say.
+        guard !entry.path.contains("__pycache__/") else { return }
         let content = CodeStore.hexadecimal(hash.finalize())
         lines[entry.path] = "\(entry.isExecutable ? "x" : "-") \(size) \(content)\n"
     }
@@ -76,11 +83,13 @@ struct CodeFolder: ArchiveSink {
             let open = weir_open_beneath(directory, folder, O_RDONLY | O_DIRECTORY, 0)
             guard open >= 0 else { throw Self.failure("cannot open the folder \(folder)") }
             defer { close(open) }
-            guard fchmod(open, 0o555) == 0, fsync(open) == 0 else {
+            guard fchmod(open, 0o555) == 0, !syncsFiles || fsync(open) == 0 else {
                 throw Self.failure("cannot write the folder \(folder)")
             }
         }
-        guard fchmod(directory, 0o555) == 0, fsync(directory) == 0 else {
+        guard fchmod(directory, 0o555) == 0,
+            syncsFiles ? fsync(directory) == 0 : weir_sync_file_system(directory) == 0
+        else {
             throw Self.failure("cannot write the folder \(path)")
         }
         var digest = SHA256()

@@ -10,7 +10,7 @@ import Synchronization
 package final class CodeStore: Sendable {
     /// Absolute.
     package let path: String
-    private let limits: ArchiveLimits
+    let limits: ArchiveLimits
     private let queue = DispatchQueue(label: "dev.weir.code-store")
     private let uses = Mutex(Uses())
 
@@ -22,7 +22,7 @@ package final class CodeStore: Sendable {
         var isCollecting = false
     }
 
-    private static let temporaryPrefix = ".incoming-"
+    static let temporaryPrefix = ".incoming-"
     private static let trashPrefix = ".trash-"
 
     /// Opens the store, making its folder, and removes what an earlier run left half-written. Blocks.
@@ -51,11 +51,19 @@ package final class CodeStore: Sendable {
     ///   - isProgram: makes a single file executable.
     /// - Returns: code that is held until it is let go with ``release(_:)``, also over a collection.
     package func put(_ bytes: [UInt8], filename: String, isProgram: Bool) async throws(ArchiveError) -> StoredCode {
-        let outcome: Result<StoredCode, ArchiveError> = await withCheckedContinuation { continuation in
+        try await onQueue { (store) throws(ArchiveError) in
+            try store.store(bytes, filename: filename, isProgram: isProgram)
+        }
+    }
+
+    /// Does disk work where it disturbs nobody.
+    func onQueue<Value: Sendable>(
+        _ work: @escaping @Sendable (CodeStore) throws(ArchiveError) -> Value
+    ) async throws(ArchiveError) -> Value {
+        let outcome: Result<Value, ArchiveError> = await withCheckedContinuation { continuation in
             queue.async { [self] in
                 do throws(ArchiveError) {
-                    continuation.resume(
-                        returning: .success(try store(bytes, filename: filename, isProgram: isProgram)))
+                    continuation.resume(returning: .success(try work(self)))
                 } catch {
                     continuation.resume(returning: .failure(error))
                 }
@@ -120,6 +128,13 @@ package final class CodeStore: Sendable {
             try folder.end()
             entries = [entry]
         }
+        return try place(&folder, at: temporary, entries)
+    }
+
+    /// Gives a folder that is written its name for ever, unless its content is there already.
+    func place(
+        _ folder: inout CodeFolder, at temporary: String, _ entries: [ArchiveEntry]
+    ) throws(ArchiveError) -> StoredCode {
         let digest = try folder.finish()
         let files = entries.filter { !$0.isFolder }.map(\.path).sorted()
         let programs = Set(entries.filter(\.isExecutable).map(\.path))

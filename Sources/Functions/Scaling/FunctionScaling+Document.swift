@@ -65,7 +65,9 @@ extension FunctionVersion.Limits {
         _ value: Int64, _ range: ClosedRange<Int64>, _ path: String
     ) throws(DocumentError) -> Int64 {
         guard range.contains(value) else {
-            let (least, most) = (Quantity.text(milliseconds: range.lowerBound), Quantity.text(milliseconds: range.upperBound))
+            let (least, most) = (
+                Quantity.text(milliseconds: range.lowerBound), Quantity.text(milliseconds: range.upperBound)
+            )
             throw DocumentError(
                 path: path,
                 message: "\(Quantity.text(milliseconds: value)) is out of range: \(least) to \(most) is allowed")

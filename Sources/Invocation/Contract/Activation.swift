@@ -1,4 +1,6 @@
 public import CloudEvents
+package import Egress
+package import Staging
 
 /// One run of a function: what went in, what came out, what it said and what it took.
 public struct Activation: Sendable {
@@ -13,6 +15,9 @@ public struct Activation: Sendable {
         case timeout
         /// Weir could not run it: no such function, no worker to be had.
         case internalError = "internal error"
+        /// The event's file could not be brought in (it is gone, or another than the event told of), or what the run left
+        /// could not be put into its place.
+        case stagingError = "staging error"
 
         /// Whether another attempt may help. A function that is missing or cannot be loaded will not heal by itself,
         /// yet is retried: the next version may be on its way.
@@ -105,6 +110,12 @@ public struct Activation: Sendable {
     public var coldStart: ColdStart?
     /// The isolation level of the worker (0 none … 3 full).
     public var isolation: Int
+    /// The files that the run was given.
+    package var inputs: [InputRecord] = []
+    /// The files that the run made, in their places.
+    package var outputs: [OutputRecord] = []
+    /// What it did with the network, for functions that may reach some of it.
+    package var network: NetworkUse?
 
     public init(
         id: String, function: FunctionReference, cause: FunctionCall.Cause, status: Status, result: [UInt8],

@@ -72,6 +72,8 @@ public struct FunctionCall: Sendable {
     public var idempotencyKey: String?
     /// The id that the activation is to have; one is made when `nil`. For who must name it before the run has ended.
     public var activationID: String?
+    /// The files that were brought in for it, and where it may leave some; set by the invoker.
+    var files: CallFiles?
 
     public init(input: Input, cause: Cause = Cause(), idempotencyKey: String? = nil, activationID: String? = nil) {
         self.input = input

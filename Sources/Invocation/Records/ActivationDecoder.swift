@@ -1,4 +1,6 @@
 internal import CloudEvents
+internal import Egress
+internal import Staging
 
 /// Reads back what ``ActivationEncoder`` wrote.
 enum ActivationDecoder {
@@ -18,13 +20,17 @@ enum ActivationDecoder {
         let function = FunctionReference(
             namespace: String(subject[..<slash]), name: String(subject[subject.index(after: slash)...]),
             version: data["version"]?.string)
-        return Activation(
+        var activation = Activation(
             id: id, function: function, cause: cause, status: status,
             result: data["result"]?.encoded() ?? Answer.null, published: published(data["published"]),
             logs: logs(data["logs"]), logsTruncated: data["logsTruncated"]?.bool ?? false, start: start,
             end: integer("end") ?? start, runNanoseconds: integer("run") ?? 0,
             waitMilliseconds: integer("wait") ?? 0, initMilliseconds: integer("init"),
             isolation: Int(integer("isolation") ?? 0))
+        activation.inputs = (data["inputs"]?.array ?? []).compactMap { InputRecord(document: $0) }
+        activation.outputs = (data["outputs"]?.array ?? []).compactMap { OutputRecord(document: $0) }
+        activation.network = NetworkUse(document: data["network"])
+        return activation
     }
 
     private static func logs(_ value: JSONValue?) -> [Activation.LogLine] {

@@ -1,4 +1,6 @@
 internal import CloudEvents
+internal import Egress
+internal import Staging
 
 /// Writes activations as events, the form in which they are kept and can be subscribed to.
 ///
@@ -63,6 +65,12 @@ struct ActivationEncoder {
         if !activation.logs.isEmpty { writeLogs(activation.logs) }
         if activation.logsTruncated { data.appendText(",\"logsTruncated\":true") }
         if !activation.published.isEmpty { writePublished(activation.published) }
+        write(",\"inputs\":", activation.inputs.map(\.document))
+        write(",\"outputs\":", activation.outputs.map(\.document))
+        if let network = activation.network {
+            data.appendText(",\"network\":")
+            JSONValue.object(network.document).write(into: &data)
+        }
         data.append(0x7D)
     }
 
@@ -75,6 +83,12 @@ struct ActivationEncoder {
     private mutating func field(_ name: StaticString, _ value: String) {
         data.appendText(name)
         JSONWriter.string(value, into: &data)
+    }
+
+    private mutating func write(_ name: StaticString, _ records: [JSONObject]) {
+        guard !records.isEmpty else { return }
+        data.appendText(name)
+        JSONValue.array(records.map { .object($0) }).write(into: &data)
     }
 
     /// `[[time, 0 stdout / 1 stderr, text], …]`

@@ -45,6 +45,10 @@ struct CallFrame: ~Copyable {
             JSONValue.object(object).write(into: &head)
             head.appendText(",-1,0,0")
         }
+        if let more = call.files?.document {
+            head.append(0x2C)
+            JSONValue.object(more).write(into: &head)
+        }
         head.append(0x5D)
     }
 

@@ -12,6 +12,8 @@ final class Job: Sendable {
     let calls: [FunctionCall]
     /// When it came, milliseconds since 1970.
     let submitted: Int64
+    /// What is shown to the worker while it has the job.
+    let attachments: [Attachment]
     private let state: Mutex<State>
 
     private struct State {
@@ -30,6 +32,7 @@ final class Job: Sendable {
         self.reference = reference
         self.calls = calls
         self.submitted = submitted
+        attachments = version.staging.isPerCall ? calls.flatMap { $0.files?.attachments ?? [] } : []
         state = Mutex(State(completion: completion))
         state.withLock { $0.activations.reserveCapacity(calls.count) }
     }

@@ -15,6 +15,14 @@ enum ProgramLine {
             out.appendText(",\"idempotencyKey\":")
             JSONWriter.string(key, into: &out)
         }
+        if let files = call.files?.document {
+            for member in files.members {
+                out.append(0x2C)
+                JSONWriter.string(member.name, into: &out)
+                out.append(0x3A)
+                member.value.write(into: &out)
+            }
+        }
         switch call.input {
         case .event(let record):
             if !version.parameters.isEmpty {

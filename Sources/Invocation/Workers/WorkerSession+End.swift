@@ -63,7 +63,8 @@ extension WorkerSession {
             if reached > state.killProgress, job.mayRepeat() { return nil }
             return failed(
                 .timeout, "the function did not end within \(Self.text(milliseconds: version.limits.timeout))")
-        case .idle, .evicted, .startTimeout, .misbehaved: return failed(.internalError, "the function's process was stopped")
+        case .idle, .evicted, .startTimeout, .misbehaved:
+            return failed(.internalError, "the function's process was stopped")
         case nil: break
         }
         switch end {
@@ -89,6 +90,7 @@ extension WorkerSession {
     func startFailure(_ end: WorkerEnd?) -> StartFailure? {
         state.withLock { state in
             guard !state.isReady else { return nil }
+            if let failure = state.equipmentFailure { return failure }
             state.logs.endLines(time: TimeOfDay.milliseconds, observe: nil)
             let logs = state.logs.take(call: 0)
             switch end {

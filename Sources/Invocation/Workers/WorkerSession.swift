@@ -1,6 +1,8 @@
 internal import CloudEvents
+internal import Egress
 internal import Functions
 internal import Sandboxes
+internal import Staging
 internal import Synchronization
 
 /// One worker process's work: turns calls into frames, answers into activations, and its end into what the calls deserve.
@@ -42,6 +44,12 @@ final class WorkerSession: FunctionWorker, WorkerHandler {
         var killProgress = 0
         var misbehaviour: String?
         var hasAnswered = false
+        /// Its job's files are being shown to it; the frame is not sent yet.
+        var isShowing = false
+        /// Why it cannot have what its function asks for.
+        var equipmentFailure: StartFailure?
+        /// Its way out to the network.
+        var wayOut: EgressListener?
     }
 
     init(_ order: WorkerOrder, launcher: Launcher, owner: FunctionInvoker) {
@@ -55,13 +63,71 @@ final class WorkerSession: FunctionWorker, WorkerHandler {
     }
 
     func start() throws(SandboxError) {
-        let specification = WorkerSpecification(version, owner.configuration, launcher.isolation)
-        if let stem = order.stem, order.reason.way == .stem {
-            try specialise(stem, specification.mountsForStem(launcher.isolation))
-        } else {
-            settle(on: try launcher.start(specification, handler: self))
-            if version.runtime.isFramed { sendSettings(isStem: false) } else { becomeReady() }
+        guard Equipping.isNeeded(version) else {
+            try launch(nil)
+            return
         }
+        // What it is given waits for disks.
+        Task {
+            switch await owner.equipping.prepare(version, launcher.isolation) {
+            case .success(let equipment):
+                do throws(SandboxError) {
+                    if state.withLock({ $0.killReason != nil }) {
+                        throw SandboxError(.stopped, "the worker was stopped before it had started")
+                    }
+                    try launch(equipment)
+                } catch {
+                    equipment.listener?.close()
+                    owner.ended(self, .notStarted(error))
+                }
+            case .failure(let error): unequipped(error)
+            }
+        }
+    }
+
+    /// It cannot have what its function asks for.
+    private func unequipped(_ error: StagingError) {
+        state.withLock {
+            $0.equipmentFailure = StartFailure(status: .stagingError, result: ResultText.error(error.message))
+        }
+        if let worker = process.withLock({ $0 }) {
+            worker.kill()
+        } else {
+            owner.ended(self, .notStarted(SandboxError(.startFailed, error.message)))
+        }
+    }
+
+    /// Starts the process, or takes the stem, and gives it what it is to run when it has all that it is to see.
+    private func launch(_ equipment: Equipment?) throws(SandboxError) {
+        let isolation = launcher.isolation
+        var specification = WorkerSpecification(version, owner.configuration, isolation)
+        if let stem = order.stem, order.reason.way == .stem {
+            try specialise(stem, specification.mountsForStem(isolation))
+            return
+        }
+        owner.equipping.allowScratch(&specification, version, canAttach: isolation?.canAttach == true)
+        if let equipment { owner.equipping.complete(&specification, equipment) }
+        let worker = try launcher.start(specification, handler: self)
+        settle(on: worker)
+        guard let equipment else {
+            begin()
+            return
+        }
+        owner.equipping.equip(worker, equipment) { [self] outcome in
+            switch outcome {
+            case .success(let listener):
+                let hasEnded = state.withLock { state in
+                    state.wayOut = listener
+                    return state.hasEnded
+                }
+                if hasEnded { listener?.close() } else { begin() }
+            case .failure(let error): unequipped(error)
+            }
+        }
+    }
+
+    private func begin() {
+        if version.runtime.isFramed { sendSettings(isStem: false) } else { becomeReady() }
     }
 
     /// Gives a process that waits the version's folders, then tells it what it is to run.
@@ -93,7 +159,7 @@ final class WorkerSession: FunctionWorker, WorkerHandler {
         let paths = WorkerPaths(version, owner.configuration, launcher.isolation)
         process.withLock { $0 }?.send(
             RunnerSettings.frame(
-                version, directory: paths.code, marker: order.token, answerLimit: owner.configuration.answerLimit,
+                version, paths, marker: order.token, answerLimit: owner.configuration.answerLimit,
                 isStem: isStem))
     }
 
@@ -117,8 +183,46 @@ final class WorkerSession: FunctionWorker, WorkerHandler {
         state.withLock { state in
             guard !state.hasEnded, state.killReason == nil, state.worker != nil else { return false }
             state.job = job
-            sendFrame(&state)
+            if job.attachments.isEmpty { sendFrame(&state) } else { state.isShowing = true }
             return true
+        } && showFiles(of: job)
+    }
+
+    /// Shows the files of a job's calls, if there are any, and sends the first frame.
+    private func showFiles(of job: Job) -> Bool {
+        guard !job.attachments.isEmpty, let worker = process.withLock({ $0 }) else { return true }
+        worker.show(job.attachments[...]) { [self] error in
+            guard let error else {
+                return state.withLock { state in
+                    state.isShowing = false
+                    // What has ended meanwhile has left the job to another worker.
+                    if !state.hasEnded, state.job === job { sendFrame(&state) }
+                }
+            }
+            let isOurs = state.withLock { state in
+                state.isShowing = false
+                guard !state.hasEnded, state.job === job else { return false }
+                state.job = nil
+                return true
+            }
+            guard isOurs else { return }
+            let code: StagingError.Code = error.code == .sourceChanged ? .changed : .ioFailure
+            job.settle(owner.failed(job, StagingError(code, error.message)))
+            hideFiles(of: job, worker)
+        }
+        return true
+    }
+
+    /// Takes the files of a job out that has been done, and is ready for another.
+    private func hideFiles(of job: Job, _ worker: Worker) {
+        worker.hide(job.attachments[...]) { [self] error in
+            if error == nil {
+                owner.handle(.finished(id, job.id))
+            } else {
+                // It must not see the files of this call in the next one.
+                worker.kill()
+            }
+            owner.complete(job)
         }
     }
 
@@ -140,7 +244,7 @@ final class WorkerSession: FunctionWorker, WorkerHandler {
         state.withLock { state in
             guard let job = state.job else { return 0 }
             var count = job.settled
-            if let content = state.worker?.ledger?.content(), content.frame == UInt64(state.frame) {
+            if !state.isShowing, let content = state.worker?.ledger?.content(), content.frame == UInt64(state.frame) {
                 let lines = content.lines.count { $0 == 0x0A }
                 count = max(count, state.frameFirst + content.firstIndex + lines)
             }
@@ -167,7 +271,9 @@ final class WorkerSession: FunctionWorker, WorkerHandler {
             worker.send(ProgramLine.encode(job.calls[first], version: version, id: state.ids[0], now: now))
             return
         }
-        let last = min(job.calls.count, first + owner.configuration.frameCalls)
+        // What a call does with the network is counted for it alone.
+        let limit = state.wayOut == nil ? owner.configuration.frameCalls : 1
+        let last = min(job.calls.count, first + limit)
         let isBatch = state.handlerKind == .batch
         state.ids = owner.ids(of: job.calls[first..<(isBatch ? first + 1 : last)], at: now)
         var frame = CallFrame(number: state.frame, capacity: 256 + (last - first) * 512)
@@ -218,8 +324,12 @@ final class WorkerSession: FunctionWorker, WorkerHandler {
         if let failure { owner.handle(.failedToStart(id), failure: failure) }
         if let misbehaviour { self.worker(worker, misbehaved: misbehaviour) }
         if let completed {
-            owner.handle(.finished(id, completed.id))
-            owner.complete(completed)
+            if completed.attachments.isEmpty {
+                owner.handle(.finished(id, completed.id))
+                owner.complete(completed)
+            } else {
+                hideFiles(of: completed, worker)
+            }
         }
     }
 
@@ -235,7 +345,10 @@ final class WorkerSession: FunctionWorker, WorkerHandler {
         owner.handle(.misbehaved(id))
     }
 
-    func worker(_ worker: Worker, ended end: WorkerEnd) { owner.ended(self, end) }
+    func worker(_ worker: Worker, ended end: WorkerEnd) {
+        state.withLock { $0.wayOut }?.close()
+        owner.ended(self, end)
+    }
 
     private func observer(_ state: borrowing State) -> ((Int, Activation.LogLine) -> Void)? {
         guard let observe = owner.logObserver else { return nil }
@@ -252,6 +365,7 @@ final class WorkerSession: FunctionWorker, WorkerHandler {
     ) -> (Bool, StartFailure?) {
         if let hello = try? JSONValue(parsing: message), hello["ready"] == .bool(true) {
             state.handlerKind = (hello["kind"]?.string).flatMap(HandlerKind.init) ?? .event
+            if state.handlerKind == .batch { owner.noteTakesBatches(version) }
             state.isReady = true
             state.initMilliseconds = now - state.startBegan
             return (true, nil)
@@ -304,19 +418,21 @@ final class WorkerSession: FunctionWorker, WorkerHandler {
         state.ranNanoseconds += answer.runNanoseconds
         let end = max(start, state.frameCount == 1 ? now : state.frameStart + state.ranNanoseconds / 1_000_000)
         let logs = state.logs.isEmpty ? nil : state.logs.take(call: isBatch ? 0 : state.answered)
+        let network = state.wayOut?.take()
         let count = isBatch ? state.frameCount : 1
         for index in state.answered..<(state.answered + count) {
             let isFirst = index == state.answered
-            activations.append(
-                Activation(
-                    id: state.ids[isBatch ? 0 : index], function: job.reference,
-                    cause: job.calls[state.frameFirst + index].cause, status: answer.status, result: answer.result,
-                    published: isFirst ? answer.published : [], logs: isFirst ? logs?.lines ?? [] : [],
-                    logsTruncated: logs?.isTruncated ?? false, start: start, end: end,
-                    runNanoseconds: answer.runNanoseconds, waitMilliseconds: max(0, start - job.submitted),
-                    initMilliseconds: state.initMilliseconds,
-                    coldStart: state.initMilliseconds == nil ? nil : order.coldStart,
-                    isolation: state.worker?.isolation ?? 0))
+            var activation = Activation(
+                id: state.ids[isBatch ? 0 : index], function: job.reference,
+                cause: job.calls[state.frameFirst + index].cause, status: answer.status, result: answer.result,
+                published: isFirst ? answer.published : [], logs: isFirst ? logs?.lines ?? [] : [],
+                logsTruncated: logs?.isTruncated ?? false, start: start, end: end,
+                runNanoseconds: answer.runNanoseconds, waitMilliseconds: max(0, start - job.submitted),
+                initMilliseconds: state.initMilliseconds,
+                coldStart: state.initMilliseconds == nil ? nil : order.coldStart,
+                isolation: state.worker?.isolation ?? 0)
+            if isFirst, let network, !network.isEmpty { activation.note(network, time: now) }
+            activations.append(activation)
         }
         state.initMilliseconds = nil
         state.hasAnswered = true

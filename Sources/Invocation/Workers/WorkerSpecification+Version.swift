@@ -7,15 +7,30 @@ struct WorkerPaths {
     var code: String
     /// What runs inside, see ``RunnerFiles``.
     var runners: RunnerFiles
+    /// The layers of the version, in their order.
+    var layers: [String]
 
     init(_ version: FunctionVersion, _ configuration: InvocationConfiguration, _ isolation: IsolationReport?) {
         if isolation?.canAttach == true {
             code = SandboxPath.code
             runners = RunnerFiles(directory: SandboxPath.runtimes)
+            layers = version.dependencies.layers.indices.map { "\(SandboxPath.layers)/\($0)" }
         } else {
             code = version.codeDirectory
             runners = configuration.runners
+            layers = version.dependencies.layers.map(\.directory)
         }
+    }
+
+    /// Where a runner looks for what the version imports: what came with the code, what was installed.
+    func imports(of version: FunctionVersion) -> [String] {
+        version.dependencies.vendored.map { code + "/" + $0 }
+            + zip(version.dependencies.layers, layers).compactMap { layer, path in
+                switch layer.kind {
+                case .python, .nodejs: layer.member.isEmpty ? path : path + "/" + layer.member
+                case .program: nil
+                }
+            }
     }
 }
 
@@ -68,14 +83,17 @@ extension WorkerSpecification {
             environment.append("\(variable.name)=\(variable.value)")
         }
         let memory = max(version.limits.memory, 16 << 20)
+        var limits = [
+            ResourceLimit(.openFiles, 1024), ResourceLimit(.coreSize, 0),
+            ResourceLimit(.fileSize, configuration.fileSizeLimit),
+        ]
+        // Where nothing limits the tree: what a process may write to. Not RLIMIT_AS, which counts shared libraries and
+        // ranges that some run times reserve by the gigabyte without touching them; and even this counts stacks and
+        // buffers that the threads of numerical libraries never fill, so it is not used where a control group counts
+        // what is really there.
+        if isolation?.limitsTrees != true { limits.append(ResourceLimit(.memory, UInt64(memory))) }
         self.init(
-            arguments: arguments, environment: environment, directory: paths.code,
-            limits: [
-                // What is written to, not what is mapped. RLIMIT_AS would count shared libraries and reserved ranges,
-                // which some run times take by the gigabyte without touching them.
-                ResourceLimit(.memory, UInt64(memory)), ResourceLimit(.openFiles, 1024), ResourceLimit(.coreSize, 0),
-                ResourceLimit(.fileSize, configuration.fileSizeLimit),
-            ],
+            arguments: arguments, environment: environment, directory: paths.code, limits: limits,
             framing: framing, maximumMessage: maximumMessage,
             sandbox: isolation.map { _ in SandboxSpecification(version, configuration, memory: memory) })
     }
@@ -85,16 +103,16 @@ extension SandboxSpecification {
     /// What a version's worker sees and may use.
     init(_ version: FunctionVersion, _ configuration: InvocationConfiguration, memory: Int64) {
         var mounts = [SandboxMount(source: version.codeDirectory, target: SandboxPath.code)]
+        for (index, layer) in version.dependencies.layers.enumerated() {
+            mounts.append(SandboxMount(source: layer.directory, target: "\(SandboxPath.layers)/\(index)"))
+        }
         var rootFolders: [String] = []
-        if version.runtime.isFramed {
+        if let interpreter = configuration.interpreter(of: version.runtime) {
             mounts.append(
                 SandboxMount(
                     source: configuration.runners.directory, target: SandboxPath.runtimes,
                     allowsExecution: false))
-            let program = version.runtime == .nodejs ? configuration.node : configuration.python
-            if let prefix = InvocationConfiguration.prefix(ofProgram: program) {
-                rootFolders.append(prefix)
-            }
+            if let prefix = InvocationConfiguration.prefix(ofProgram: interpreter) { rootFolders.append(prefix) }
         }
         self.init(memory: memory, mounts: mounts + configuration.visible(version), rootFolders: rootFolders)
     }
@@ -103,10 +121,10 @@ extension SandboxSpecification {
 /// The first message to a Python runner: what it runs.
 enum RunnerSettings {
     static func frame(
-        _ version: FunctionVersion, directory: String, marker: String, answerLimit: Int, isStem: Bool = false
+        _ version: FunctionVersion, _ paths: WorkerPaths, marker: String, answerLimit: Int, isStem: Bool = false
     ) -> [UInt8] {
         var settings = JSONObject(members: [
-            .init(name: "directory", value: .string(directory)),
+            .init(name: "directory", value: .string(paths.code)),
             .init(name: "entry", value: .string(version.entry)),
             .init(name: "namespace", value: .string(version.namespace)),
             .init(name: "name", value: .string(version.name)),
@@ -116,6 +134,8 @@ enum RunnerSettings {
             .init(name: "marker", value: .string(marker)),
             .init(name: "answerLimit", value: .integer(Int64(answerLimit))),
         ])
+        let imports = paths.imports(of: version)
+        if !imports.isEmpty { settings["paths"] = .array(imports.map { .string($0) }) }
         if let handler = version.handler { settings["handler"] = .string(handler) }
         if isStem, !version.environment.isEmpty {
             // It was started without.

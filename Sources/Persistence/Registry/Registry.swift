@@ -1,3 +1,4 @@
+package import CloudEvents
 import Synchronization
 
 /// All resources of this server: the tables on disk, a snapshot of them in memory, and word of every change.
@@ -85,6 +86,13 @@ package final class Registry: Sendable {
     /// The digests of all contents that a version of this kind uses.
     package func contents(of kind: ResourceKind) async throws(PersistenceError) -> Set<String> {
         try await database.read { db in try RegistryTables.contents(of: kind, in: db) }
+    }
+
+    /// The documents of all versions of this kind that hold a text somewhere.
+    package func versionDocuments(
+        of kind: ResourceKind, holding text: String
+    ) async throws(PersistenceError) -> [JSONValue] {
+        try await database.read { db in try RegistryTables.versionDocuments(of: kind, holding: text, in: db) }
     }
 
     /// The commands that made the registry what it is, in order, beginning after a number (0: from the first).

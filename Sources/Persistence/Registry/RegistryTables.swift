@@ -176,6 +176,15 @@ extension RegistryTables {
             db, sql: "SELECT DISTINCT content FROM version WHERE kind = ?", arguments: [kind.rawValue])
     }
 
+    static func versionDocuments(
+        of kind: ResourceKind, holding text: String, in db: SQLConnection
+    ) throws -> [JSONValue] {
+        try Row.fetchAll(
+            db, sql: "SELECT document FROM version WHERE kind = ? AND instr(document, ?) > 0",
+            arguments: [kind.rawValue, text]
+        ).map { try json($0[0]) }
+    }
+
     static func commands(after number: Int64, limit: Int, in db: SQLConnection) throws -> [NumberedCommand] {
         try Row.fetchAll(
             db.cachedStatement(sql: "SELECT number, document FROM command WHERE number > ? ORDER BY number LIMIT ?"),

@@ -38,6 +38,9 @@ enum LauncherFailure {
                 reply.error == ESRCH
                     ? "\(what): the worker has ended" : "\(what): the worker has no root file system of its own")
         }
+        if stage == weir_stage_source.rawValue, reply.error == ESTALE {
+            return SandboxError(.sourceChanged, "\(what): something else was put in its place")
+        }
         return SandboxError(.sandboxFailed, "\(what): \(name(stage)): \(reason)")
     }
 

@@ -8,6 +8,12 @@ package final class OpenFile: Sendable {
         self.descriptor = descriptor
     }
 
+    /// Opens a file of Weir's own.
+    package init(reading path: String) throws(StagingError) {
+        descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW)
+        guard descriptor >= 0 else { throw StagingError("the file \(path) cannot be read", errno: errno) }
+    }
+
     deinit { close(descriptor) }
 }
 

@@ -23,11 +23,12 @@ package struct Scratch: Sendable {
 
     /// A hard link costs nothing, however large the file is, but needs the same file system and, with
     /// `fs.protected_hardlinks`, a file of this user (proc_sys_fs(5)); whatever else, it is copied.
-    func place(_ input: StagedInput) throws(StagingError) -> InputRecord {
+    func place(_ input: StagedInput, asCopy: Bool) throws(StagingError) -> InputRecord {
         let folder = try Folder(opening: self.input)
         var record = input.record
-        if linkat(AT_FDCWD, "/proc/self/fd/\(input.file.descriptor)", folder.descriptor, input.name, AT_SYMLINK_FOLLOW)
-            == 0
+        if !asCopy,
+            linkat(AT_FDCWD, "/proc/self/fd/\(input.file.descriptor)", folder.descriptor, input.name, AT_SYMLINK_FOLLOW)
+                == 0
         {
             return record
         }

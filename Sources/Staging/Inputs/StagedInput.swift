@@ -38,4 +38,15 @@ package struct InputRecord: Sendable, Hashable {
     package var fileID: UInt64
     /// Where it was read on the way in.
     package var sha256: String?
+
+    package init(
+        mount: String?, path: String, size: Int64, modified: Int64, fileID: UInt64, sha256: String? = nil
+    ) {
+        self.mount = mount
+        self.path = path
+        self.size = size
+        self.modified = modified
+        self.fileID = fileID
+        self.sha256 = sha256
+    }
 }

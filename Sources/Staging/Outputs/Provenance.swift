@@ -112,7 +112,29 @@ extension InputRecord {
     }
 }
 
+extension InputRecord {
+    /// Reads back what ``document`` wrote.
+    package init?(document: JSONValue) {
+        guard let path = document["path"]?.string, let size = document["size"]?.integer,
+            let modified = document["modified"]?.string.flatMap({ EventTime($0) }),
+            let fileID = document["fileid"]?.string.flatMap({ UInt64($0) })
+        else { return nil }
+        self.init(
+            mount: document["mount"]?.string, path: path, size: size, modified: modified.nanoseconds, fileID: fileID,
+            sha256: document["sha256"]?.string)
+    }
+}
+
 extension OutputRecord {
+    /// Reads back what ``document`` wrote.
+    package init?(document: JSONValue) {
+        guard let mount = document["mount"]?.string, let path = document["path"]?.string,
+            let size = document["size"]?.integer, let sha256 = document["sha256"]?.string
+        else { return nil }
+        self.init(
+            mount: mount, path: path, size: size, sha256: sha256, isEarlier: document["earlier"]?.bool ?? false)
+    }
+
     package var document: JSONObject {
         var members: JSONObject = [
             "mount": .string(mount), "path": .string(path), "size": .integer(size), "sha256": .string(sha256),

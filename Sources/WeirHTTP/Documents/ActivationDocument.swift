@@ -1,5 +1,7 @@
 import CloudEvents
+import Egress
 import Invocation
+import Staging
 
 extension Activation {
     /// The activation as the API shows it; `summary` leaves out result, published events and logs.
@@ -19,6 +21,9 @@ extension Activation {
         guard !summary else { return document }
         document["result"] = (try? JSONValue(parsing: result)) ?? .string(String(decoding: result, as: UTF8.self))
         if !published.isEmpty { document["published"] = .array(published.map { .object($0.document) }) }
+        if !inputs.isEmpty { document["inputs"] = .array(inputs.map { .object($0.document) }) }
+        if !outputs.isEmpty { document["outputs"] = .array(outputs.map { .object($0.document) }) }
+        document["network"] = network.map { .object($0.document) }
         document["logs"] = .array(logs.map { .object($0.document) })
         document["logsTruncated"] = .bool(logsTruncated)
         return document

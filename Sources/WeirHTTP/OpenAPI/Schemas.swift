@@ -192,7 +192,7 @@ enum Schemas {
               "function": { "type": "string" },
               "version": { "type": "string" },
               "status": {
-                "enum": ["success", "application error", "developer error", "timeout", "internal error"]
+                "enum": ["success", "application error", "developer error", "timeout", "internal error", "staging error"]
               },
               "start": { "type": "string", "format": "date-time" },
               "end": { "type": "string", "format": "date-time" },
@@ -204,7 +204,43 @@ enum Schemas {
               "result": true,
               "published": { "type": "array", "items": { "type": "object" } },
               "logs": { "type": "array", "items": { "$ref": "#/components/schemas/LogLine" } },
-              "logsTruncated": { "type": "boolean" }
+              "logsTruncated": { "type": "boolean" },
+              "network": {
+                "description": "What it did with the network, for functions that may reach some of it.",
+                "type": "object",
+                "properties": {
+                  "connections": { "type": "integer" }, "sent": { "type": "integer", "description": "Bytes." },
+                  "received": { "type": "integer" }, "refused": { "type": "integer" }
+                }
+              },
+              "inputs": {
+                "description": "The files that the run was given.",
+                "type": "array",
+                "items": {
+                  "type": "object",
+                  "required": ["path", "size", "modified", "fileid"],
+                  "properties": {
+                    "mount": { "type": "string" }, "path": { "type": "string" }, "size": { "type": "integer" },
+                    "modified": { "type": "string", "format": "date-time" }, "fileid": { "type": "string" },
+                    "sha256": { "type": "string" }
+                  }
+                }
+              },
+              "outputs": {
+                "description": "The files that the run made, in their places.",
+                "type": "array",
+                "items": {
+                  "type": "object",
+                  "required": ["mount", "path", "size", "sha256"],
+                  "properties": {
+                    "mount": { "type": "string" }, "path": { "type": "string" }, "size": { "type": "integer" },
+                    "sha256": { "type": "string" },
+                    "earlier": {
+                      "type": "boolean", "description": "Whether an earlier delivery of the same event had put it there."
+                    }
+                  }
+                }
+              }
             }
           },
           "Accepted": {

@@ -23,6 +23,7 @@ struct Parts: Sendable {
     let sources: SourceSupervisor
     let subscriptions: Subscriptions
     let reconciler: Reconciler
+    let grants: Grants
 
     /// What a resource's running part says of itself.
     func status(of resource: ResourceDocument) async -> JSONValue? {
@@ -68,6 +69,11 @@ struct Parts: Sendable {
         status["version"] = resource.version.map { .string($0) }
         status["runtime"] = version.map { .string($0.runtime.rawValue) }
         status["entry"] = version.map { .string($0.entry) }
+        if version?.network == .host {
+            status["unsafe"] = [
+                "network: host: it reaches everything that this machine reaches, the machine itself included"
+            ]
+        }
         return .object(status)
     }
 

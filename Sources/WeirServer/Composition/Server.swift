@@ -2,6 +2,7 @@ import AsyncHTTPClient
 import Channels
 import CloudEvents
 import Delivery
+import Egress
 import EventSources
 import Foundation
 import Functions
@@ -11,18 +12,20 @@ import Invocation
 public import Logging
 import struct NIOCore.IOError
 import NIOPosix
+import Outbound
 import Persistence
 import Sandboxes
 import ServiceLifecycle
+import Staging
 import StorageEvents
 import UnixSignals
 import WeirHTTP
 
 /// The composition root: configuration in, parts out, one service group. Nothing else knows all parts.
 public struct Server: Sendable {
-    private let configuration: ServerConfiguration
+    let configuration: ServerConfiguration
     private let version: String
-    private let logger: Logger
+    let logger: Logger
 
     public init(_ configuration: ServerConfiguration, version: String, logger: Logger) {
         self.configuration = configuration
@@ -46,6 +49,7 @@ public struct Server: Sendable {
             let parts = try await build(data, log, database, client)
             try await serve(parts, data, key.key)
             await parts.pool.stop()
+            await parts.pool.surroundings.proxy?.stop()
             await parts.activations.flush()
             outcome = .success(())
         } catch {
@@ -73,7 +77,22 @@ public struct Server: Sendable {
         let writer = RegistryWriter(registry, now: { ServerEngine.now })
         let state = SQLiteStateStore(database)
         let code = try starting("the code store") { try CodeStore(path: data.code) }
-        let functions = FunctionRepository(registry, writer, code)
+        let watched = WatchedFolders(registry)
+        let staging = try starting("the staging folder") {
+            try Staging(
+                MountTable(configuration.mounts, folders: { watched.folders(of: $0) }), directory: data.staging,
+                notes: {
+                    logger.warning("A file that was on its way cannot be removed yet", metadata: ["why": "\($0)"])
+                })
+        }
+        let grants = Grants(staging: staging, allowsHostNetwork: configuration.allowsHostNetwork)
+        let host = try await functionHost(data)
+        let functions = FunctionRepository(
+            registry, writer, code, layers: host.layers,
+            preparation: Preparer(
+                configuration.preparation, host.settings, launcher: host.launcher, layers: host.layers,
+                interpreters: host.interpreters, logger: logger),
+            review: { spec, namespace throws(FunctionError) in try grants.review(spec, namespace) })
         // No worker runs yet, so code that no version uses can go.
         try await functions.collectGarbage()
         let records = try await log.open(
@@ -83,7 +102,14 @@ public struct Server: Sendable {
                 segmentBytes: 64 << 20, duplicateWindow: 0))
         let activations = ActivationStore(channel: records, logger: logger)
         let logs = LogFeed()
-        let pool = try await invocation(data, functions, registry, logs)
+        let proxy = EgressProxy(
+            AddressRules(allowed: configuration.egressRanges), group: MultiThreadedEventLoopGroup.singleton,
+            logger: logger)
+        let pool = FunctionInvoker(
+            host.settings, catalog: functions, launcher: host.launcher, logger: logger,
+            surroundings: Surroundings(
+                staging: staging, proxy: proxy, allowsHostNetwork: configuration.allowsHostNetwork),
+            onLogLine: { logs.add($0) })
         let invoker = RecordingInvoker(pool, store: activations)
         let channels = ChannelDirectory(log)
         let subscriptions = Subscriptions(
@@ -91,7 +117,11 @@ public struct Server: Sendable {
             drain: configuration.stopDeadline, onDrained: { await pool.stop() }, log: logger)
         let sources = SourceSupervisor(
             logger: logger, channels: { try await channels.ends(of: $0, $1, writer) },
-            make: { [factory = SourceFactory(store: state, lineOptions: Server.lineOptions)] in
+            make: {
+                [
+                    factory = SourceFactory(
+                        store: state, secrets: .folder(data.secrets), lineOptions: Server.lineOptions)
+                ] in
                 try factory.make($0, $1, $2)
             })
         let reconciler = Reconciler(
@@ -99,46 +129,7 @@ public struct Server: Sendable {
         return Parts(
             registry: registry, writer: writer, channels: channels, functions: functions, pool: pool, invoker: invoker,
             activations: activations, logs: logs, sources: sources, subscriptions: subscriptions,
-            reconciler: reconciler)
-    }
-
-    private func invocation(
-        _ data: DataDirectory, _ functions: FunctionRepository, _ registry: Registry, _ logs: LogFeed
-    ) async throws -> FunctionInvoker {
-        guard let program = configuration.launcher ?? LauncherLocation.beside() else {
-            throw StartError("weir-launcher is not beside this program: build it, or name it with --launcher")
-        }
-        let runners = try starting("the runtimes") { try RunnerFiles.install(in: data.runtimes) }
-        let launcher = try starting("the launcher \(program)") {
-            try Launcher(Launcher.Configuration(path: program), logger: logger)
-        }
-        let isolation = await launcher.prepare(
-            minimum: configuration.minimumIsolation, maximum: configuration.maximumIsolation)
-        Self.log(isolation, logger)
-        var settings = InvocationConfiguration(
-            python: Server.absolute(configuration.python), runners: runners,
-            maximumWorkers: configuration.workers, idleGrace: configuration.idleGrace)
-        settings.visible = { version in
-            // A function sees the files that folders of its namespace announce, by the paths of their events.
-            registry.all(.source).filter { $0.namespace == version.namespace }.compactMap { source in
-                guard source.document["kind"]?.string == "folder", let folder = source.document["directory"]?.string
-                else { return nil }
-                return SandboxMount(source: folder, target: folder, allowsExecution: false, isOptional: true)
-            }
-        }
-        return FunctionInvoker(
-            settings, catalog: functions, launcher: launcher, logger: logger, onLogLine: { logs.add($0) })
-    }
-
-    private static func log(_ isolation: IsolationReport, _ logger: Logger) {
-        var metadata: Logger.Metadata = [
-            "level": "\(isolation.level)", "controlGroups": "\(isolation.controlGroups)",
-        ]
-        for feature in isolation.features {
-            if let failure = feature.failure { metadata["missing \(feature.name)"] = "\(failure)" }
-        }
-        if let obstacle = isolation.obstacle { logger.error("\(obstacle)") }
-        logger.notice("Isolation of functions: \(isolation.meaning)", metadata: metadata)
+            reconciler: reconciler, grants: grants)
     }
 
     private func serve(_ parts: Parts, _ data: DataDirectory, _ key: Secret) async throws {
@@ -191,7 +182,7 @@ public struct Server: Sendable {
         return options
     }
 
-    private func starting<Value>(_ what: String, _ body: () throws -> Value) throws -> Value {
+    func starting<Value>(_ what: String, _ body: () throws -> Value) throws -> Value {
         do {
             return try body()
         } catch {
@@ -200,7 +191,7 @@ public struct Server: Sendable {
     }
 
     /// A program's path: looked for in PATH when it is only a name.
-    private static func absolute(_ program: String) -> String {
+    static func absolute(_ program: String) -> String {
         guard !program.contains("/") else { return program }
         for folder in (ProcessInfo.processInfo.environment["PATH"] ?? "/usr/bin:/bin").split(separator: ":") {
             let candidate = "\(folder)/\(program)"

@@ -9,7 +9,10 @@ import Foundation
 ///     channels/          one folder a channel: the log
 ///     activations/       the log of what ran
 ///     code/              unpacked code of functions, by digest
+///     layers/            what was installed and built for functions, by digest
+///     secrets/           one file a secret, <namespace>/<name>, put there by the operator
 ///     runtimes/          what runs inside a worker, by digest
+///     staging/           files on their way to and from functions, and the journal of what is being published
 struct DataDirectory: Sendable {
     let path: String
 
@@ -32,7 +35,10 @@ struct DataDirectory: Sendable {
     var channels: String { path + "/channels" }
     var activations: String { path + "/activations" }
     var code: String { path + "/code" }
+    var layers: String { path + "/layers" }
+    var secrets: String { path + "/secrets" }
     var runtimes: String { path + "/runtimes" }
+    var staging: String { path + "/staging" }
     private var address: String { path + "/server.json" }
 
     /// Tells the command where this server is. Written whole and renamed, so that nobody reads half of it.

@@ -1,3 +1,7 @@
+package import Egress
+package import Invocation
+package import Staging
+
 /// What an operator may choose; every value has a default, so that a server needs no configuration.
 public struct ServerConfiguration: Sendable {
     /// The folder that holds everything: log, registry, code, key.
@@ -10,6 +14,10 @@ public struct ServerConfiguration: Sendable {
     public var launcher: String?
     /// The Python that runs Python functions.
     public var python: String
+    /// The Node.js that runs JavaScript functions.
+    public var node: String
+    /// What may be installed for functions.
+    package var preparation = PreparationConfiguration()
     /// The isolation level below which no function runs: 3 full, 2 without control groups, 1 Landlock and a system call
     /// filter, 0 none.
     public var minimumIsolation: Int
@@ -27,10 +35,17 @@ public struct ServerConfiguration: Sendable {
     public var maximumBody: Int
     /// How long a graceful stop may take, in milliseconds.
     public var stopDeadline: Int64
+    /// Folders of the machine that functions may use.
+    package var mounts: [StorageMount] = []
+    /// Addresses beyond the public internet that functions may be let out to.
+    package var egressRanges: [AddressRange] = []
+    /// Whether functions may ask for the machine's own network.
+    public var allowsHostNetwork = false
 
     public init(
         data: String, host: String = "127.0.0.1", port: Int = 8642, launcher: String? = nil, python: String = "python3",
-        minimumIsolation: Int = 1, maximumIsolation: Int = 3, workers: Int = 32, idleGrace: Int64 = 60_000,
+        node: String = "node", minimumIsolation: Int = 1, maximumIsolation: Int = 3, workers: Int = 32,
+        idleGrace: Int64 = 60_000,
         activationAge: Int64 = 7 * 86_400_000,
         activationBytes: Int64 = 4 << 30, maximumBody: Int = 16 << 20, stopDeadline: Int64 = 10_000
     ) {
@@ -39,6 +54,7 @@ public struct ServerConfiguration: Sendable {
         self.port = port
         self.launcher = launcher
         self.python = python
+        self.node = node
         self.minimumIsolation = minimumIsolation
         self.maximumIsolation = maximumIsolation
         self.workers = workers

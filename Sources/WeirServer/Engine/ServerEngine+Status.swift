@@ -19,6 +19,7 @@ extension ServerEngine {
             "started": .string(EventTime(nanoseconds: Int64(started.timeIntervalSince1970 * 1000) * 1_000_000).text),
             "uptimeSeconds": .integer(Int64(Date().timeIntervalSince(started))),
             "isolation": parts.pool.isolation?.document ?? ["level": 0],
+            "grants": .object(parts.grants.document),
             "channels": [
                 "count": .integer(Int64(channels.count)),
                 "events": .integer(Int64(bounds.reduce(0) { $0 + $1.next - $1.first })),

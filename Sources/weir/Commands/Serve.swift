@@ -1,7 +1,10 @@
 import ArgumentParser
+import Egress
 import Foundation
+import Invocation
 import Logging
 import Manifest
+import Staging
 import WeirServer
 
 /// `weir serve`: the server. Nothing has to be configured.
@@ -16,6 +19,22 @@ struct Serve: AsyncParsableCommand {
     @Option(help: ArgumentHelp("The address to listen on.", valueName: "address")) var host = "127.0.0.1"
     @Option(help: ArgumentHelp("The port; 0 takes a free one.", valueName: "port")) var port = 8642
     @Option(help: ArgumentHelp("The Python that runs Python functions.", valueName: "program")) var python = "python3"
+    @Option(help: ArgumentHelp("The Node.js that runs JavaScript functions.", valueName: "program")) var node = "node"
+    @Option(
+        help: ArgumentHelp(
+            "What may be installed for functions that declare requirements: none, wheels, all.",
+            discussion: "none: only packages that lie in the archive. wheels: built packages from the package index. "
+                + "all: source packages too, whose code runs when they are installed.",
+            valueName: "what"))
+    var allowInstalls = "none"
+    @Option(
+        help: ArgumentHelp(
+            "Where Python packages come from.", discussion: "Default: as pip is configured.", valueName: "url"))
+    var packageIndex: String?
+    @Option(
+        help: ArgumentHelp(
+            "Where packages of Node.js come from.", discussion: "Default: as npm is configured.", valueName: "url"))
+    var npmRegistry: String?
     @Option(
         help: ArgumentHelp(
             "The launcher of workers.", discussion: "Default: beside this program.", valueName: "program"))
@@ -30,6 +49,27 @@ struct Serve: AsyncParsableCommand {
     @Option(help: ArgumentHelp("How long an idle worker is kept.", valueName: "time")) var idleGrace = "60s"
     @Option(help: ArgumentHelp("How long activations are kept.", valueName: "time")) var keepActivations = "7d"
     @Option(help: ArgumentHelp("The largest body that is taken.", valueName: "size")) var maximumBody = "16MiB"
+    @Option(
+        name: .customLong("mount"),
+        help: ArgumentHelp(
+            "A folder that functions may use, read-only unless it ends in :rw; again for each.",
+            discussion: """
+                Options behind it, each after a comma: subject=/prefix (how the paths of events begin that lie on it), \
+                namespace=NAME (which may use it; again for each; all of them without it), owner=UID:GID (of files \
+                that are made on it).
+                """, valueName: "name=/path[:rw]"))
+    var mounts: [String] = []
+    @Option(
+        name: .customLong("allow-egress"),
+        help: ArgumentHelp(
+            "Addresses beside the public internet that functions may ask to reach; again for each.",
+            valueName: "address/length"))
+    var egress: [String] = []
+    @Flag(
+        name: .customLong("allow-host-network"),
+        help:
+            "Let functions ask for this machine's own network. Unsafe: they reach everything that the machine reaches.")
+    var allowHostNetwork = false
     @Option(help: "What is logged: trace, debug, info, notice, warning, error.") var logLevel = "info"
 
     func run() async throws {
@@ -48,11 +88,29 @@ struct Serve: AsyncParsableCommand {
         for isolation in [minimumIsolation, maximumIsolation] where !(0...3).contains(isolation) {
             throw ValidationError("\(isolation) is no isolation level: they are 0 to 3")
         }
+        let storage: [StorageMount]
+        let ranges: [AddressRange]
+        do {
+            storage = try mounts.map { try StorageMount(parsing: $0) }
+            ranges = try egress.map { try AddressRange($0) }
+        } catch {
+            throw ValidationError("\(error)")
+        }
+        for (index, mount) in storage.enumerated() where storage[..<index].contains(where: { $0.name == mount.name }) {
+            throw ValidationError("the mount \"\(mount.name)\" is declared twice")
+        }
+        guard let installs = PreparationConfiguration.Installs(rawValue: allowInstalls) else {
+            throw ValidationError("--allow-installs is none, wheels or all, not \"\(allowInstalls)\"")
+        }
         LoggingSystem.bootstrap { LogHandler(label: $0) }
         var logger = Logger(label: "weir")
         logger.logLevel = level
         var configuration = ServerConfiguration(data: data ?? DataFolder.standard, host: host, port: port)
         configuration.python = python
+        configuration.node = node
+        configuration.preparation.installs = installs
+        configuration.preparation.pythonIndex = packageIndex
+        configuration.preparation.nodeRegistry = npmRegistry
         configuration.launcher = launcher
         configuration.minimumIsolation = minimumIsolation
         configuration.maximumIsolation = maximumIsolation
@@ -60,6 +118,9 @@ struct Serve: AsyncParsableCommand {
         configuration.idleGrace = grace
         configuration.activationAge = age
         configuration.maximumBody = Int(body)
+        configuration.mounts = storage
+        configuration.egressRanges = ranges
+        configuration.allowsHostNetwork = allowHostNetwork
         do {
             try await Server(configuration, version: WeirVersion.text, logger: logger).run()
         } catch let error as StartError {

@@ -29,7 +29,8 @@ struct Terminal: Sendable {
     func state(_ word: String) -> String {
         switch word {
         case "success", "running", "ok", "ready", "done", "created": paint(word, .green)
-        case "failing", "failed", "timeout", "developer error", "application error", "internal error", "stopped",
+        case "failing", "failed", "timeout", "developer error", "application error", "internal error", "staging error",
+            "stopped",
             "deleted":
             paint(word, .red)
         case "paused", "starting", "updated", "catching up", "cancelled": paint(word, .yellow)

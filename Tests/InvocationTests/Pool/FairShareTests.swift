@@ -155,7 +155,9 @@ struct FairShareTests {
 
     @Test func aWarmWorkerOfATenantWithSteadyWorkIsNotSentAwayByAFlood() {
         var world = Self.world(workers: 4, tenants: [("flooder", 10, 64), ("steady", 1, 4)])
-        for time in stride(from: Int64(0), to: 20_000, by: 500) { world.at(time, .submit(.init(pool: 101, duration: 20))) }
+        for time in stride(from: Int64(0), to: 20_000, by: 500) {
+            world.at(time, .submit(.init(pool: 101, duration: 20)))
+        }
         for time in stride(from: Int64(1_000), to: 20_000, by: 5) {
             world.at(time, .submit(.init(pool: Int(time / 5) % 10 + 1, duration: 100)))
         }

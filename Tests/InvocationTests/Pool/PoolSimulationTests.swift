@@ -36,7 +36,8 @@ struct PoolSimulationTests {
         var definition = PoolMachine.Definition(
             namespace: "n\(pool % 3)", function: "f\(pool / 2)", timeout: Int64.random(in: 20...400, using: &random))
         definition.ceiling = Int.random(in: 1...4, using: &random)
-        definition.floor = Int.random(in: 0..<4, using: &random) == 0 ? Int.random(in: 0...definition.ceiling, using: &random) : 0
+        definition.floor =
+            Int.random(in: 0..<4, using: &random) == 0 ? Int.random(in: 0...definition.ceiling, using: &random) : 0
         definition.memory = Int64.random(in: 1...30, using: &random)
         definition.slots = Int.random(in: 0..<3, using: &random) == 0 ? Int.random(in: 2...4, using: &random) : 1
         definition.burst = Int64.random(in: 0...300, using: &random)

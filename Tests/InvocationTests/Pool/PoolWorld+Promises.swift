@@ -20,7 +20,9 @@ extension PoolWorld {
             perFunction[definition.namespace + "/" + definition.function, default: 0] += worker.jobs.count
             expect(worker.jobs.count <= definition.slots, "\(worker.jobs.count) jobs on one worker")
             for job in worker.jobs {
-                if let key = records[job]?.job.key { perKey["\(definition.namespace)/\(definition.function)/\(key)", default: 0] += 1 }
+                if let key = records[job]?.job.key {
+                    perKey["\(definition.namespace)/\(definition.function)/\(key)", default: 0] += 1
+                }
             }
         }
         expect(memory <= configuration.memoryBudget, "\(memory) bytes promised of \(configuration.memoryBudget)")
@@ -29,10 +31,14 @@ extension PoolWorld {
         }
         for definition in definitions.values {
             if let limit = configuration.namespaceRunsByName[definition.namespace] ?? configuration.namespaceRuns {
-                expect((perNamespace[definition.namespace] ?? 0) <= limit, "namespace \(definition.namespace) beyond its limit")
+                expect(
+                    (perNamespace[definition.namespace] ?? 0) <= limit,
+                    "namespace \(definition.namespace) beyond its limit")
             }
             let name = definition.namespace + "/" + definition.function
-            if let limit = definition.runs { expect((perFunction[name] ?? 0) <= limit, "function \(name) beyond its limit") }
+            if let limit = definition.runs {
+                expect((perFunction[name] ?? 0) <= limit, "function \(name) beyond its limit")
+            }
             if let limit = definition.runsPerKey {
                 for (key, count) in perKey where key.hasPrefix(name + "/") {
                     expect(count <= limit, "\(count) runs of \(key)")
@@ -60,10 +66,12 @@ extension PoolWorld {
             expect(state.idle.count == own.count { $0.phase == .idle }, "idle of pool \(pool)")
             // A machine that stops gives nobody anything.
             expect(
-                isStopped || state.open.count
-                    == own.count {
-                        $0.phase == .running && !$0.isDraining && $0.jobs.count < state.definition.slots
-                    }, "open of pool \(pool)")
+                isStopped
+                    || state.open.count
+                        == own.count {
+                            $0.phase == .running && !$0.isDraining && $0.jobs.count < state.definition.slots
+                        },
+                "open of pool \(pool)")
         }
         for number in machine.namespaces.all {
             let state = machine.namespaces[number]
@@ -76,11 +84,13 @@ extension PoolWorld {
             expect(state.idle.count + own.count { $0.phase == .idle } >= state.idle.count, "idle of \(number)")
         }
         expect(
-            machine.shares.unmet == machine.namespaces.all.reduce(0) { $0 + machine.namespaces[$1].unmet }, "unmet claims")
+            machine.shares.unmet == machine.namespaces.all.reduce(0) { $0 + machine.namespaces[$1].unmet },
+            "unmet claims")
         let listed = machine.namespaces.all.reduce(0) { $0 + machine.namespaces[$1].idle.count } + machine.kept.count
         expect(listed == machine.workers.values.count { $0.phase == .idle }, "idle workers in the lists")
         expect(
-            machine.memoryDying == machine.workers.values.reduce(0) { $0 + ($1.isDying ? $1.memory : 0) }, "dying memory")
+            machine.memoryDying == machine.workers.values.reduce(0) { $0 + ($1.isDying ? $1.memory : 0) },
+            "dying memory")
         expect(
             machine.stems.startsUnderway
                 == machine.workers.values.count { $0.phase == .starting }, "starts")
@@ -103,7 +113,9 @@ extension PoolWorld {
                 + "blocked \(state.isBlocked) parked \(state.parked) obstacle \(String(describing: state.obstacle))"
         }
         let workers = machine.workers.sorted { $0.key < $1.key }.map { "worker \($0.key): \($0.value)" }
-        let namespaces = machine.namespaces.all.sorted().map { "\(machine.namespaces.name($0)): \(machine.namespaces[$0])" }
+        let namespaces = machine.namespaces.all.sorted().map {
+            "\(machine.namespaces.name($0)): \(machine.namespaces[$0])"
+        }
         return (["\(machine.configuration)"] + pools + workers + namespaces).joined(separator: "\n")
     }
 }

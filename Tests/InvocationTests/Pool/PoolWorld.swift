@@ -241,7 +241,9 @@ struct PoolWorld {
             case .abandon(let worker): end(worker)
             case .retire(let worker): at(now + endTime, .end(worker))
             case .fail(let job, _):
-                expect(records[job]?.state == .waiting, "job \(job) failed while it was \(String(describing: records[job]?.state))")
+                expect(
+                    records[job]?.state == .waiting,
+                    "job \(job) failed while it was \(String(describing: records[job]?.state))")
                 records[job]?.state = .failed
                 records[job]?.ended = now
                 onEnd(&self, job)

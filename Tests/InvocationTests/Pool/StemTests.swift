@@ -5,7 +5,8 @@ import Testing
 /// Unspecialised workers that wait: how many, for how long, and who gets them.
 struct StemTests {
     private static func world(
-        floor: Int = 1, maximum: Int = 4, zygote: Bool = false, _ change: (inout PoolMachine.Configuration) -> Void = { _ in }
+        floor: Int = 1, maximum: Int = 4, zygote: Bool = false,
+        _ change: (inout PoolMachine.Configuration) -> Void = { _ in }
     ) -> PoolWorld {
         var configuration = PoolMachine.Configuration()
         configuration.maximumWorkers = 64

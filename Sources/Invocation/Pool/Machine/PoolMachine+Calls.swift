@@ -76,7 +76,11 @@ extension PoolMachine {
         if let function = pools[pool]?.function { functions[function].running += 1 }
         if definition.slots > 1 {
             let isFull = state.jobs.count + 1 >= definition.slots
-            if isFull { pools[pool]?.open.removeAll { $0 == worker } } else if isFirst { pools[pool]?.open.append(worker) }
+            if isFull {
+                pools[pool]?.open.removeAll { $0 == worker }
+            } else if isFirst {
+                pools[pool]?.open.append(worker)
+            }
         }
         if state.isFrozen {
             workers[worker]?.isFrozen = false

@@ -57,7 +57,8 @@ extension PoolMachine {
         Sizing(
             waiting: state.queue.count, waited: now - (first?.since ?? now), busy: state.busy, alive: state.alive,
             starting: state.starting, slots: max(1, state.definition.slots), duration: state.duration.value,
-            rate: state.rate.perMillisecond(now), wait: state.wait.value ?? 0, startTime: startTime(of: state), floor: state.definition.floor,
+            rate: state.rate.perMillisecond(now), wait: state.wait.value ?? 0, startTime: startTime(of: state),
+            floor: state.definition.floor,
             ceiling: state.definition.ceiling, burst: state.definition.burst)
     }
 

@@ -1,0 +1,37 @@
+internal import NIOCore
+
+/// The connection to the server that a function asked for: what it sends goes to the function.
+final class ServerHandler: ChannelInboundHandler {
+    typealias InboundIn = ByteBuffer
+    typealias OutboundOut = ByteBuffer
+
+    private let client: any Channel
+    private let listener: EgressListener
+
+    init(_ client: any Channel, _ listener: EgressListener) {
+        self.client = client
+        self.listener = listener
+    }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        let buffer = unwrapInboundIn(data)
+        listener.count { $0.received += Int64(buffer.readableBytes) }
+        client.writeAndFlush(buffer, promise: nil)
+    }
+
+    func channelReadComplete(context: ChannelHandlerContext) {
+        if client.isWritable { context.read() }
+    }
+
+    func channelWritabilityChanged(context: ChannelHandlerContext) {
+        if context.channel.isWritable { client.read() }
+    }
+
+    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        if case ChannelEvent.inputClosed? = event as? ChannelEvent { client.close(mode: .output, promise: nil) }
+    }
+
+    func channelInactive(context: ChannelHandlerContext) { client.close(promise: nil) }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) { context.close(promise: nil) }
+}

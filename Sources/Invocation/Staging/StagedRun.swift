@@ -1,0 +1,176 @@
+internal import CloudEvents
+internal import Egress
+internal import Functions
+internal import Sandboxes
+internal import Staging
+
+/// One run of a function that is given files or leaves some: what is done before and after it.
+struct StagedRun: Sendable {
+    let staging: Staging
+    let version: FunctionVersion
+    /// Whether workers have a root of their own, into which files can be mounted.
+    let canAttach: Bool
+    /// Whether workers may open what they are allowed to only.
+    let hasLandlock: Bool
+    /// Whether each worker is another user of the machine, whom a file's permissions may keep out.
+    let hasOwnUsers: Bool
+
+    /// A call on its way in.
+    struct Prepared: Sendable {
+        var call: FunctionCall
+        var input: StagedInput?
+        var record: InputRecord?
+        var scratch: Scratch?
+    }
+
+    /// Opens what the call is given. The call keeps its id from here on: what is made for it is named after it.
+    ///
+    /// - Parameter place: tells the files of calls apart that are given to a worker together; `nil` for one alone.
+    func prepare(_ call: FunctionCall, id: String, place: Int?) async -> Result<Prepared, StagingError> {
+        var prepared = Prepared(call: call)
+        prepared.call.activationID = id
+        prepared.call.files = CallFiles()
+        do throws(StagingError) {
+            if version.staging.input == .file, let attributes = call.eventAttributes {
+                let input = try await staging.open(EventFile { attributes[$0] }, namespace: version.namespace).get()
+                prepared.input = input
+                prepared.record = input.record
+                try await give(input, &prepared, place)
+            }
+            // The calls of a batch are one run: the folder is the first one's.
+            if version.staging.output != nil, place ?? 0 == 0 { try await giveOutput(&prepared) }
+        } catch {
+            remove([prepared])
+            return .failure(error)
+        }
+        return .success(prepared)
+    }
+
+    private func give(_ input: StagedInput, _ prepared: inout Prepared, _ place: Int?) async throws(StagingError) {
+        var source: (path: String, opened: any OpenedThing) = (input.hostPath, input.file)
+        // At level 0 a worker reads what the server reads, by the same paths.
+        if !canAttach && hasLandlock || canAttach && hasOwnUsers && input.state.mode & 0o004 == 0 {
+            let scratch = try await scratch(&prepared)
+            prepared.record = try await staging.place(input, in: scratch, asCopy: canAttach).get()
+            source = (scratch.path(of: input), try OpenFile(reading: scratch.path(of: input)))
+        }
+        guard canAttach else {
+            prepared.call.files?.input = source.path
+            return
+        }
+        let target = [SandboxPath.input, place.map(String.init), input.name].compactMap { $0 }.joined(separator: "/")
+        prepared.call.files?.input = target
+        prepared.call.files?.attachments.append(
+            Attachment(
+                mount: SandboxMount(source: source.path, target: target, allowsExecution: false), opened: source.opened)
+        )
+    }
+
+    private func giveOutput(_ prepared: inout Prepared) async throws(StagingError) {
+        let scratch = try await scratch(&prepared)
+        prepared.call.files?.output = canAttach ? SandboxPath.output : scratch.output
+        guard canAttach else { return }
+        let folder = try scratch.openOutput()
+        if hasOwnUsers { try folder.letAllWrite() }
+        prepared.call.files?.attachments.append(
+            Attachment(
+                mount: SandboxMount(
+                    source: scratch.output, target: SandboxPath.output, isReadOnly: false, allowsExecution: false),
+                opened: folder))
+    }
+
+    /// The call's folders on the machine, made when they are first needed.
+    private func scratch(_ prepared: inout Prepared) async throws(StagingError) -> Scratch {
+        if let scratch = prepared.scratch { return scratch }
+        let made = try await staging.makeScratch(for: version.digest, call: prepared.call.activationID ?? "").get()
+        prepared.scratch = made
+        return made
+    }
+
+    /// Publishes what a run left, when it has succeeded and its inputs stayed as they were.
+    ///
+    /// - Parameter runs: all calls of the run: one, or those of a batch, which share one output folder, the first one's.
+    func finish(_ runs: [Prepared], _ activation: inout Activation) async {
+        activation.inputs = runs.compactMap(\.record)
+        guard activation.status.isSuccess, let first = runs.first else { return }
+        do throws(StagingError) {
+            for run in runs { try run.input?.checkUnchanged() }
+            guard let request = version.staging.output, let scratch = first.scratch else { return }
+            activation.outputs = try await publish(request, from: try scratch.openOutput(), first, activation)
+        } catch {
+            activation.fail(error)
+        }
+    }
+
+    func remove(_ runs: [Prepared]) {
+        for run in runs { run.scratch.map { staging.remove($0) } }
+    }
+
+    private func publish(
+        _ request: OutputRequest, from folder: Folder, _ run: Prepared, _ activation: Activation
+    ) async throws(StagingError) -> [OutputRecord] {
+        let mount = try staging.mounts.mount(request.mount, namespace: version.namespace, writing: true)
+        let attributes = run.call.eventAttributes
+        let time = attributes?["time"].flatMap { EventTime($0) }
+        let values = OutputTemplate.Values(
+            time: time ?? EventTime(nanoseconds: activation.start * 1_000_000), input: run.input?.location.path,
+            activation: activation.id, function: version.name, namespace: version.namespace,
+            attribute: { attributes?[$0] })
+        let record = RunRecord(
+            namespace: version.namespace, function: version.name, version: version.digest,
+            parameters: version.parameters, activation: activation.id, idempotencyKey: run.call.idempotencyKey,
+            time: activation.end, event: attributes.map(Self.event), inputs: activation.inputs)
+        return try await staging.publish(
+            .init(source: folder, mount: mount, request: request, values: values, run: record)
+        ).get()
+    }
+
+    /// What a record says of the event.
+    private static func event(_ attributes: [String: String]) -> JSONObject {
+        var event = JSONObject()
+        for name in ["id", "source", "type", "subject", "time"] { event[name] = attributes[name].map { .string($0) } }
+        return event
+    }
+}
+
+extension FunctionCall {
+    /// The context attributes of the event as text; `nil` when the call has none.
+    var eventAttributes: [String: String]? {
+        var attributes: [String: String] = [:]
+        switch input {
+        case .event(let record):
+            record.withView { view in
+                view.forEachAttribute { name, _, value in
+                    attributes[String(decoding: name, as: UTF8.self)] = String(decoding: value, as: UTF8.self)
+                }
+            }
+        case .arguments(let object):
+            // What a person sends may be an event as it is written.
+            guard object["specversion"] != nil else { return nil }
+            for member in object.members {
+                switch member.value {
+                case .string(let text): attributes[member.name] = text
+                case .integer, .bool: attributes[member.name] = member.value.text
+                default: break
+                }
+            }
+        }
+        return attributes
+    }
+}
+
+extension Activation {
+    /// Notes what a run did with the network; what was refused stands in its log, where its author looks.
+    mutating func note(_ use: NetworkUse, time: Int64) {
+        network = use
+        logs += use.lines.map { LogLine(time: time, stream: .stderr, text: $0) }
+    }
+
+    /// Makes a run fail whose files could not be brought in or out: what it published is not.
+    mutating func fail(_ error: StagingError) {
+        status = .stagingError
+        result = ResultText.error(error.message)
+        published = []
+        outputs = []
+    }
+}

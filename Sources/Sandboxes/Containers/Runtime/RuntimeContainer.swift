@@ -1,0 +1,124 @@
+internal import CLinux
+internal import Foundation
+internal import Glibc
+internal import Synchronization
+
+/// A container that an OCI runtime runs as a worker of the launcher.
+final class RuntimeContainer: RunningContainer, WorkerHandler {
+    /// Also the name of its control groups: of ours, and of nobody else's.
+    let id = "weir-" + UUID().uuidString.lowercased()
+    let specification: ContainerSpecification
+    private let engine: RuntimeEngine
+    private let handler: any ContainerHandler
+    private let state = Mutex(State())
+
+    private struct State {
+        var worker: Worker?
+        var pidFile: String?
+        var network: ContainerNetwork?
+        var isKilled = false
+        var hasEnded = false
+    }
+
+    init(engine: RuntimeEngine, specification: ContainerSpecification, handler: any ContainerHandler) {
+        self.engine = engine
+        self.specification = specification
+        self.handler = handler
+    }
+
+    func start(_ bundle: Bundle) {
+        let isKilled = state.withLock { state in
+            state.pidFile = bundle.pidFile
+            return state.isKilled
+        }
+        if isKilled {
+            failed(ContainerError(.startFailed, "the container was not wanted any more"))
+            return
+        }
+        let worker: Worker
+        do {
+            worker = try engine.launcher.start(
+                WorkerSpecification(
+                    arguments: bundle.arguments, environment: ["PATH=/usr/sbin:/usr/bin:/sbin:/bin"], directory: "/",
+                    limits: [], framing: .lengthPrefixed, maximumMessage: 0),
+                handler: self)
+        } catch {
+            end(.notStarted(error))
+            return
+        }
+        let mustDie = state.withLock { state in
+            state.worker = worker
+            return state.isKilled
+        }
+        if mustDie { worker.kill() }
+        handler.containerStarted(self)
+    }
+
+    func failed(_ error: ContainerError) {
+        end(.notStarted(SandboxError(error.code == .storage ? .ioFailure : .startFailed, error.message)))
+    }
+
+    // MARK: RunningContainer
+
+    func connect() throws(ContainerError) -> Int32? {
+        let (file, known) = state.withLock { ($0.hasEnded ? nil : $0.pidFile, $0.network) }
+        guard let file else { return nil }
+        if let known { return try known.connect(port: specification.port) }
+        // The runtime writes the file when the container is there.
+        guard let text = try? String(contentsOfFile: file, encoding: .utf8), let pid = pid_t(text), pid > 1,
+            let network = try ContainerNetwork(of: pid)
+        else { return nil }
+        state.withLock { $0.network = network }
+        return try network.connect(port: specification.port)
+    }
+
+    func kill() {
+        let worker = state.withLock { state in
+            state.isKilled = true
+            return state.worker
+        }
+        worker?.kill()
+    }
+
+    func freeze() {}
+
+    func thaw() {}
+
+    func readLogs() {}
+
+    // MARK: WorkerHandler (on the I/O thread)
+
+    func worker(_ worker: Worker, sent message: UnsafeRawBufferPointer) {}
+
+    func worker(_ worker: Worker, wrote bytes: UnsafeRawBufferPointer, toError: Bool) {
+        handler.container(self, wrote: bytes, toError: toError)
+    }
+
+    func worker(_ worker: Worker, misbehaved reason: String) {}
+
+    func worker(_ worker: Worker, ended end: WorkerEnd) {
+        guard case .exited(var record) = end else {
+            self.end(end)
+            return
+        }
+        // The runtime ends as its container did, as shells say it (128 and the signal).
+        if let status = record.status, (129...192).contains(status) {
+            record.status = nil
+            record.signal = status - 128
+        }
+        self.end(.exited(record))
+    }
+
+    private func end(_ end: WorkerEnd) {
+        let isFirst = state.withLock { state in
+            defer {
+                state.hasEnded = true
+                state.network = nil
+            }
+            return !state.hasEnded
+        }
+        guard isFirst else { return }
+        handler.container(self, ended: end)
+        engine.forget(id)
+    }
+}
