@@ -20,7 +20,9 @@ struct IdleWorkerTests {
         }
     }
 
-    @Test(arguments: [3, 0]) func aThreadThatGoesOnAfterTheAnswerUsesNoProcessorUntilTheNextCall(isolation: Int) async throws {
+    @Test(arguments: [3, 0]) func aThreadThatGoesOnAfterTheAnswerUsesNoProcessorUntilTheNextCall(isolation: Int)
+        async throws
+    {
         try await withInvoker(isolation: isolation) { fixture in
             let function = try fixture.python(
                 "busy",

@@ -16,7 +16,9 @@ struct StemProcessTests {
     @Test(arguments: [3, 0]) func aFirstCallIsServedByAStem(isolation: Int) async throws {
         try await withInvoker(isolation: isolation, stems: StemPolicy(floor: 1, maximum: 4)) { fixture in
             guard fixture.launcher.isolation?.canAttach ?? true || isolation == 0 else {
-                print("skipped: this host gives isolation level \(fixture.invoker.isolationLevel), at which there are no stems")
+                print(
+                    "skipped: this host gives isolation level \(fixture.invoker.isolationLevel), at which there are no stems"
+                )
                 return
             }
             fixture.invoker.prepareStems(for: [.python])
@@ -50,7 +52,8 @@ struct StemProcessTests {
             #expect(first.coldStart?.way == .exec)
             #expect(
                 first.coldStart?.reason
-                    == "no worker of this version was alive; neither a stem nor a zygote was ready, so a new process was started")
+                    == "no worker of this version was alive; neither a stem nor a zygote was ready, so a new process was started"
+            )
             let program = try fixture.program("p", "#!/bin/sh\nread line\necho 1\n")
             #expect(
                 await fixture.call(program).coldStart?.reason
@@ -101,6 +104,8 @@ struct StemProcessTests {
         let launcher = fixture.launcher.processID
         let processes = fixture.processes
         await fixture.invoker.stop()
-        await eventually("nothing is left") { processes.allSatisfy { !isAlive($0) } && launcher.map { !isAlive($0) } ?? true }
+        await eventually("nothing is left") {
+            processes.allSatisfy { !isAlive($0) } && launcher.map { !isAlive($0) } ?? true
+        }
     }
 }
