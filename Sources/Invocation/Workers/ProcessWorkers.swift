@@ -31,8 +31,8 @@ final class ProcessWorkers: WorkerKind {
         let isolation = launcher.isolation
         // What cannot be given folders while it runs cannot be given code, unless it sees all folders anyway.
         guard version.runtime.isFramed, isolation.map({ $0.canAttach || $0.level == 0 }) ?? true else { return nil }
-        // A process has its network and the room for its outputs from its start.
-        guard !Equipping.isNeeded(version), !version.staging.isPerCall else { return nil }
+        // A process has the network from its start.
+        guard !Equipping.isNeeded(version) else { return nil }
         let stem = WorkerSpecification(version, configuration, isolation).stem
         return flavours.withLock { flavours in
             let name = "\(version.runtime.rawValue)-\(max(version.limits.memory, 16 << 20) >> 20)MiB"
