@@ -65,7 +65,6 @@ extension PoolMachine.Definition {
         burst = limits.scaling.burst
         timeout = max(1, limits.timeout)
         memory = limits.memory + version.staging.outputMemory
-        slots = max(1, limits.concurrentEvents)
         runs = limits.scaling.runs
         runsPerKey = limits.scaling.runsPerKey
         isContainer = version.runtime == .container

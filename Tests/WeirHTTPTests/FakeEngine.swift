@@ -100,6 +100,7 @@ final class FakeEngine: Engine {
     func status() async -> JSONObject { ["channels": 1] }
     func version() -> JSONObject { ["version": "1.2.3"] }
     func metrics() async -> String { "weir_fake 1\n" }
+    func workers() async -> JSONObject { ["functions": []] }
     func obstacles() async -> [String] { state.withLock { $0.obstacles } }
 }
 

@@ -36,8 +36,6 @@ public struct FunctionVersion: Sendable, Hashable {
         public var logs: Int64 = 1 << 20
         /// How many workers may run at the same time.
         public var concurrency: Int = 4
-        /// How many runs one worker may have at the same time.
-        public var concurrentEvents: Int = 1
         public var scaling = FunctionScaling()
 
         public init() {}

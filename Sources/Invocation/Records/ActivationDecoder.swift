@@ -29,11 +29,18 @@ enum ActivationDecoder {
             logs: logs(data["logs"]), logsTruncated: data["logsTruncated"]?.bool ?? false, start: start,
             end: integer("end") ?? start, runNanoseconds: integer("run") ?? 0,
             waitMilliseconds: integer("wait") ?? 0, initMilliseconds: integer("init"),
+            coldStart: coldStart(data),
             isolation: Int(integer("isolation") ?? 0))
         activation.inputs = (data["inputs"]?.array ?? []).compactMap { InputRecord(document: $0) }
         activation.outputs = (data["outputs"]?.array ?? []).compactMap { OutputRecord(document: $0) }
         activation.network = NetworkUse(document: data["network"])
         return activation
+    }
+
+    private static func coldStart(_ data: JSONValue) -> Activation.ColdStart? {
+        data["cold"]?.string.flatMap(Activation.ColdStart.Way.init).map {
+            Activation.ColdStart(way: $0, reason: data["why"]?.string ?? "")
+        }
     }
 
     private static func logs(_ value: JSONValue?) -> [Activation.LogLine] {

@@ -51,6 +51,10 @@ struct ActivationEncoder {
         field(",\"run\":", activation.runNanoseconds, unless: 0)
         field(",\"wait\":", activation.waitMilliseconds, unless: 0)
         if let time = activation.initMilliseconds { field(",\"init\":", time, unless: -1) }
+        if let cold = activation.coldStart {
+            field(",\"cold\":", cold.way.rawValue)
+            field(",\"why\":", cold.reason)
+        }
         field(",\"isolation\":", Int64(activation.isolation), unless: -1)
         field(",\"calls\":", Int64(calls), unless: 1)
         if let version = activation.function.version { field(",\"version\":", version) }

@@ -102,7 +102,7 @@ final class WorkerSession: FunctionWorker, WorkerHandler {
         let isolation = launcher.isolation
         var specification = WorkerSpecification(version, owner.configuration, isolation)
         if let stem = order.stem, order.reason.way == .stem {
-            try specialise(stem, specification.mountsForStem)
+            try specialise(stem, specification.mountsForStem(isolation))
             return
         }
         owner.equipping.allowScratch(&specification, version, canAttach: isolation?.canAttach == true)

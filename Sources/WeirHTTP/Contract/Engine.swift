@@ -85,6 +85,8 @@ package protocol Engine: Sendable {
 
     func status() async -> JSONObject
     func version() -> JSONObject
+    /// The workers of all functions: pools, queues, shares, stems, and what was decided so far.
+    func workers() async -> JSONObject
     /// More Prometheus text, to stand behind the face's own.
     func metrics() async -> String
     /// Why the server is not ready to serve; empty when it is.

@@ -172,7 +172,9 @@ public struct Server: Sendable {
         // They end in the reverse order: subscriptions first, and with them all calls of functions, also those that
         // requests wait for, so that the listener can end.
         var group = ServiceGroupConfiguration(
-            services: [application, maintenance, parts.sources, parts.subscriptions],
+            services: [
+                application, maintenance, ReadyKeeper(parts: parts, log: logger), parts.sources, parts.subscriptions,
+            ],
             gracefulShutdownSignals: [.sigterm, .sigint], logger: logger)
         group.maximumGracefulShutdownDuration = .milliseconds(configuration.stopDeadline + 5_000)
         do {

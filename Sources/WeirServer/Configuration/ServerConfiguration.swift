@@ -27,6 +27,12 @@ public struct ServerConfiguration: Sendable {
     public var workers: Int
     /// How long an idle worker is kept, in milliseconds.
     public var idleGrace: Int64
+    /// How many unspecialised workers wait for functions of each runtime; 0: none.
+    public var stems = 1
+    /// What the memory limits of all workers together may be, in bytes; four fifths of the machine's when `nil`.
+    public var memoryBudget: Int64?
+    /// How many runs a namespace may have at the same time; as many as there are workers when `nil`.
+    public var namespaceRuns: Int?
     /// How long activations are kept, in milliseconds.
     public var activationAge: Int64
     /// How many bytes of activations are kept.

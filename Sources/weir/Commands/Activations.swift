@@ -54,7 +54,7 @@ enum ActivationText {
             item["start"]?.string.map(Words.time) ?? "",
             item["id"]?.string ?? "", item["function"]?.string ?? "", item["status"]?.string ?? "",
             Words.duration(milliseconds: item["duration"]?.double ?? 0),
-            item["init"]?.integer.map { "cold \($0) ms" } ?? "warm",
+            item["init"]?.integer.map { "\(item["coldStart"]?["way"]?.string ?? "cold") \($0) ms" } ?? "warm",
             cause?["subscription"]?.string.map { "\($0) \(cause?["event"]?.string ?? "")" } ?? "invoked",
         ]
     }
