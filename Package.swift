@@ -159,7 +159,8 @@ let package = Package(
         tests(
             "EventSourcesTests",
             [
-                "EventSources", "Persistence", "StorageEvents", "Channels", "Outbound", "CloudEvents", "Manifest", log,
+                "EventSources", "Kafka", "Persistence", "StorageEvents", "Channels", "Outbound", "CloudEvents",
+                "Manifest", log,
             ]),
         tests("OutboundTests", ["Outbound", "CloudEvents", "Manifest", log]),
         tests("FunctionsTests", ["Functions", "Persistence", "CloudEvents", "Manifest"]),

@@ -11,7 +11,7 @@ public struct JSONPointer: Sendable, Hashable, CustomStringConvertible {
     public init(_ text: String) throws(JSONPointerError) {
         self.text = text
         guard !text.isEmpty else {
-            tokens = []
+            self.tokens = []
             return
         }
         guard text.utf8.first == 0x2F else {
@@ -41,10 +41,14 @@ public struct JSONPointer: Sendable, Hashable, CustomStringConvertible {
     public init(tokens: [String]) {
         self.tokens = tokens
         text = tokens.map { token in
-            "/"
-                + String(
-                    decoding: token.utf8.flatMap { $0 == 0x7E ? [0x7E, 0x30] : $0 == 0x2F ? [0x7E, 0x31] : [$0] },
-                    as: UTF8.self)
+            let escaped = token.utf8.flatMap { (byte: UInt8) -> [UInt8] in
+                switch byte {
+                case 0x7E: [0x7E, 0x30]
+                case 0x2F: [0x7E, 0x31]
+                default: [byte]
+                }
+            }
+            return "/" + String(decoding: escaped, as: UTF8.self)
         }.joined()
     }
 

@@ -54,15 +54,15 @@ public struct SubscriptionSpec: Sendable, Hashable {
         var delivery = policy.document
         if case .function = sink, policy.timeout == Self.functionTimeout { delivery["timeout"] = nil }
         let usual = sink.usualBatch
-        if usual != (1, 0) {
+        if usual.size != 1 {
             // Of a sink with other habits than one at a time it is written out whole.
-            delivery["batch"] =
-                policy.batchSize == usual.size && policy.linger == usual.linger
-                ? nil
-                : [
+            delivery["batch"] = nil
+            if policy.batchSize != usual.size || policy.linger != usual.linger {
+                delivery["batch"] = [
                     "size": .integer(Int64(policy.batchSize)),
                     "linger": .string(Quantity.text(milliseconds: policy.linger)),
                 ]
+            }
         }
         if !delivery.isEmpty { object["delivery"] = .object(delivery) }
         if paused { object["paused"] = true }

@@ -67,11 +67,11 @@ package struct SinkFactory: Sendable {
         case .search(let search):
             let (client, secrets, now, timeout) = (client, secrets, now, spec.policy.timeout)
             return LateSink {
-                let isOwn = !search.tls.isDefault
+                var own: WebClient?
+                if !search.tls.isDefault { own = try WebClient(tls: search.tls) }
                 return SearchSink(
-                    search, client: isOwn ? try WebClient(tls: search.tls) : WebClient(sharing: client),
-                    ownsClient: isOwn,
-                    secrets: secrets, namespace: key.namespace, timeout: timeout, now: now)
+                    search, client: own ?? WebClient(sharing: client), ownsClient: own != nil, secrets: secrets,
+                    namespace: key.namespace, timeout: timeout, now: now)
             }
         case .files(let files):
             // What a replay writes is not what the subscription remembers to have written.

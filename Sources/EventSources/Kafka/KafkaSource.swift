@@ -54,7 +54,7 @@ package actor KafkaSource: EventSource {
         let queue = WaitingQueue<KafkaBatch>(capacity: 2)
         let outcome: Result<Void, any Error> = await withTaskGroup(of: Void.self) { tasks in
             tasks.addTask {
-                do {
+                do throws(KafkaError) {
                     while !queue.isClosed, let batch = try await consumer.next() { await queue.push(waiting: batch) }
                     queue.close()
                 } catch {
@@ -140,9 +140,9 @@ package actor KafkaSource: EventSource {
             uncommitted.removeFirst()
         }
         guard !positions.isEmpty else { return }
-        do {
+        do throws(KafkaError) {
             try await consumer.commit(positions)
-        } catch let error as KafkaError {
+        } catch {
             // Another member has the partition, or the coordinator is away: the records come again, with the same ids.
             output.report.note("Offsets could not be committed: \(error.message)")
         }

@@ -28,8 +28,8 @@ package final class FileSink: Sink {
         }
         let written = lines
         let outcome: DeliveryOutcome = await withCheckedContinuation { continuation in
-            queue.async { [tree] in
-                let outcome = tree.withLock { tree -> DeliveryOutcome in
+            queue.async {
+                let outcome = self.tree.withLock { tree -> DeliveryOutcome in
                     do throws(FileTree.Failure) {
                         try tree.write(written)
                         return .delivered
@@ -45,8 +45,8 @@ package final class FileSink: Sink {
 
     package func removed() async {
         await withCheckedContinuation { continuation in
-            queue.async { [tree] in
-                tree.withLock { $0.removeLedger() }
+            queue.async {
+                self.tree.withLock { $0.removeLedger() }
                 continuation.resume()
             }
         }

@@ -14,13 +14,7 @@ package struct FileSinkSpec: Sendable, Hashable {
 
     init(_ reader: inout DocumentReader) throws(DocumentError) {
         directory = try reader.folder("directory")
-        if let template = try reader.optionalTemplate("partition") {
-            partition = template
-        } else {
-            do throws(TemplateError) { partition = try Template(Self.usual) } catch {
-                throw DocumentError(path: reader.path(of: "partition"), message: error.message)
-            }
-        }
+        partition = try reader.template("partition", usual: Self.usual)
         if let reason = Self.reasonAgainst(partition) {
             throw DocumentError(path: reader.path(of: "partition"), message: reason)
         }

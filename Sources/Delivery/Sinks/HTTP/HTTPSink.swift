@@ -55,8 +55,8 @@ package struct HTTPSink: Sink {
         for parcel in parcels {
             var facts = EventFacts(parcel.event.event, appended: parcel.appended)
             do throws(TemplateError) {
-                let message = try message(parcel, &facts)
-                answers.append(await post(message, &facts, cause: parcel.event))
+                let made = try message(parcel, &facts)
+                answers.append(await post(made, &facts, cause: parcel.event))
             } catch {
                 answers.append(SinkAnswer(.rejected(error.message)))
             }

@@ -1,6 +1,6 @@
 import CloudEvents
 import Kafka
-import Logging
+package import Logging
 package import Outbound
 
 /// Writes events to a Kafka topic: CloudEvents' Kafka binding, binary or structured, or what a template makes of each.

@@ -57,7 +57,7 @@ package struct MailSinkSpec: Sendable, Hashable {
             throw DocumentError(path: reader.path(of: "from"), message: "\"\(from)\" is no address: write name@host")
         }
         to = []
-        let list = try reader.value("to").map { value in value.array ?? [value] } ?? []
+        let list = reader.value("to").map { value in value.array ?? [value] } ?? []
         for (index, value) in list.enumerated() {
             guard let text = value.string, MailAddress.isPlain(text) else {
                 throw DocumentError(
@@ -69,14 +69,8 @@ package struct MailSinkSpec: Sendable, Hashable {
         guard (1...100).contains(to.count) else {
             throw DocumentError(path: reader.path(of: "to"), message: "one to a hundred addresses are required")
         }
-        subject = try reader.optionalTemplate("subject") ?? Self.fixed("${type} ${subject|}")
-        text = try reader.optionalTemplate("text") ?? Self.fixed(Self.usualText)
-    }
-
-    private static func fixed(_ text: String) throws(DocumentError) -> Template {
-        do throws(TemplateError) { return try Template(text) } catch {
-            throw DocumentError(path: "", message: error.message)
-        }
+        subject = try reader.template("subject", usual: "${type} ${subject|}")
+        text = try reader.template("text", usual: Self.usualText)
     }
 
     private static func endpoint(_ text: Substring, usual: Int) -> (String, Int)? {

@@ -15,6 +15,16 @@ extension DocumentReader {
         return template
     }
 
+    /// A template that has a usual form.
+    mutating func template(_ key: String, usual: String) throws(DocumentError) -> Template {
+        if let template = try optionalTemplate(key) { return template }
+        do throws(TemplateError) {
+            return try Template(usual)
+        } catch {
+            throw DocumentError(path: path(of: key), message: error.message)
+        }
+    }
+
     mutating func optionalTemplate(_ key: String) throws(DocumentError) -> Template? {
         guard let text = try string(key) else { return nil }
         do throws(TemplateError) {
