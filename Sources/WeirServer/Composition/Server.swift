@@ -119,7 +119,8 @@ public struct Server: Sendable {
         let channels = ChannelDirectory(log)
         let subscriptions = Subscriptions(
             channels: { channels.channel(namespace: $0, name: $1) }, store: state, invoker: invoker, client: client,
-            drain: configuration.stopDeadline, onDrained: { await pool.stop() }, log: logger)
+            secrets: .folder(data.secrets), drain: configuration.stopDeadline, onDrained: { await pool.stop() },
+            log: logger)
         let sources = SourceSupervisor(
             logger: logger, channels: { try await channels.ends(of: $0, $1, writer) },
             make: {

@@ -64,7 +64,8 @@ enum ResourceTable {
             let status = item["status"]
             table.add([
                 name(item), item["spec"]?["channel"]?.string ?? "",
-                item["spec"]?["sink"]?.string ?? item["spec"]?["sink"]?["url"]?.string ?? "",
+                item["spec"]?["sink"]?.string ?? item["spec"]?["sink"]?["url"]?.string
+                    ?? item["spec"]?["sink"]?["kind"]?.string ?? "",
                 status?["state"]?.string ?? "", number(status?["lag"]), number(status?["inFlight"]),
                 number(status?["delivered"]), number(status?["retried"]), number(status?["deadLettered"]),
                 status?["lastError"]?.string ?? "",
