@@ -40,7 +40,8 @@ package struct SinkFactory: Sendable {
     /// - Parameter isReplay: whether it is for a replay, which delivers again what was delivered.
     package func sink(_ key: SubscriptionKey, _ spec: SubscriptionSpec, isReplay: Bool = false) -> any Sink {
         let sink = plain(key, spec, isReplay)
-        return spec.transform.map { TransformSink($0, before: sink) } ?? sink
+        guard let transform = spec.transform else { return sink }
+        return TransformSink(transform, before: sink)
     }
 
     private func plain(_ key: SubscriptionKey, _ spec: SubscriptionSpec, _ isReplay: Bool) -> any Sink {

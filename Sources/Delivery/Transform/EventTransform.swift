@@ -56,9 +56,10 @@ package struct EventTransform: Sendable, Hashable {
             }
         }
         for name in remove { Self.assign(nil, to: name, in: &event) }
+        // All old names go first, so that two attributes can change places.
+        for renaming in rename { Self.assign(nil, to: renaming.from, in: &event) }
         for renaming in rename {
             guard let value = Self.value(of: renaming.from, in: before) else { continue }
-            Self.assign(nil, to: renaming.from, in: &event)
             try Self.put(value, to: renaming.to, in: &event)
         }
         if !set.isEmpty {

@@ -20,7 +20,8 @@ package struct SMTPClient: Sendable {
     package func send(_ message: MailMessage, _ options: SMTPOptions) async throws -> SMTPOutcome {
         var session = SMTPSession(options, from: message.from, to: message.to, message: message.encoded)
         do {
-            let context = options.security == .none ? nil : try NIOSSLContext(configuration: tls.configuration())
+            var context: NIOSSLContext?
+            if options.security != .none { context = try NIOSSLContext(configuration: tls.configuration()) }
             return try await converse(&session, options, context)
         } catch {
             if error is CancellationError || Task.isCancelled { throw CancellationError() }
