@@ -57,7 +57,7 @@ import TestSupport
                 }
                 _ = await running.end()
             }
-            await waitUntil { Remains(fixture) == before }
+            await eventually("all is as before") { Remains(fixture) == before }
             #expect(Remains(fixture) == before)
         }
     }
@@ -76,7 +76,7 @@ import TestSupport
             #expect(processes.count >= 15)
         }
         #expect(trees.filter { access($0, F_OK) == 0 } == [])
-        #expect(processes.filter { kill($0, 0) == 0 } == [])
+        #expect(processes.filter { isAlive($0) } == [])
         #expect((SmallFile.read("/proc/self/mounts") ?? "").split(separator: "\n").count == mounts)
         #expect(SmallFile.names(in: "/tmp").filter { $0.hasPrefix("weir-\(getpid())-") } == [])
     }
@@ -93,8 +93,8 @@ import TestSupport
             let launcher = try #require(fixture.launcher.processID)
             kill(launcher, SIGKILL)
             for running in all { #expect(await running.end() == .launcherLost) }
-            await waitUntil { processes.allSatisfy { kill($0, 0) != 0 } }
-            await waitUntil { Remains.groups(of: fixture).isEmpty }
+            await eventually("all processes are gone") { processes.allSatisfy { !isAlive($0) } }
+            await eventually("all groups are gone") { Remains.groups(of: fixture).isEmpty }
             #expect(try await fixture.lines("echo again") == ["again"])
             #expect(fixture.launcher.processID != launcher)
         }
@@ -121,7 +121,7 @@ import TestSupport
         }
         let living = ControlGroups()
         #expect(living.trees.contains { !$0.isEmpty })
-        await waitUntil { !left.isRunning }
+        await eventually("what was left is ended") { !left.isRunning }
         #expect(made.filter { access($0.tree, F_OK) == 0 }.isEmpty)
         // Another of this process is not taken for dead.
         let second = ControlGroups()
@@ -132,7 +132,7 @@ import TestSupport
     }
 
     @Test func aPrivateFolderIsRemovedHoweverItLooks() throws {
-        let path = try PrivateFolder.make(slot: UInt64.random(in: 1 << 40..<1 << 50))
+        let path = try PrivateFolder.make()
         let outside = try TemporaryDirectory("outside")
         try write("kept", to: outside.file("kept"))
         symlink(outside.path, path + "/link")
