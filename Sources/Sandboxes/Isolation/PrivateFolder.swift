@@ -3,7 +3,7 @@ internal import Synchronization
 
 /// A folder of a worker's own for temporary files, on hosts where it cannot have a file system of its own for that.
 enum PrivateFolder {
-    private static var parent: String {
+    static var parent: String {
         getenv("TMPDIR").map { String(cString: $0) }.flatMap { $0.hasPrefix("/") ? $0 : nil } ?? "/tmp"
     }
 
