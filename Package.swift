@@ -77,7 +77,8 @@ let package = Package(
         library("Channels", ["CloudEvents", "Kafka", "Manifest", "CLinux", log]),
         library("StorageEvents", ["CloudEvents"]),
         library(
-            "Outbound", ["CloudEvents", "Manifest", httpClient, nioCore, nioPosix, nioHTTP1, nioSSL, crypto, log]),
+            "Outbound",
+            ["CloudEvents", "Kafka", "Manifest", httpClient, nioCore, nioPosix, nioHTTP1, nioSSL, crypto, log]),
         library(
             "EventSources",
             [
@@ -101,14 +102,14 @@ let package = Package(
         library(
             "Invocation",
             [
-                "CloudEvents", "Manifest", "Channels", "Functions", "Staging", "Egress", "Sandboxes", log, lifecycle,
-                deque,
+                "CloudEvents", "Manifest", "Channels", "Functions", "Staging", "Egress", "Sandboxes", nioCore, nioPosix,
+                nioHTTP1, log, lifecycle, deque,
             ]),
         library(
             "Delivery",
             [
-                "CloudEvents", "Kafka", "Manifest", "Persistence", "Channels", "Invocation", "CLinux", httpClient,
-                nioCore, nioHTTP1, crypto, log, lifecycle, deque, heap,
+                "CloudEvents", "Kafka", "Manifest", "Persistence", "Channels", "Outbound", "Invocation", "CLinux",
+                httpClient, nioCore, nioHTTP1, crypto, log, lifecycle, deque, heap,
             ]),
         library(
             "WeirHTTP",
@@ -158,7 +159,8 @@ let package = Package(
         tests(
             "EventSourcesTests",
             [
-                "EventSources", "Persistence", "StorageEvents", "Channels", "Outbound", "CloudEvents", "Manifest", log,
+                "EventSources", "Kafka", "Persistence", "StorageEvents", "Channels", "Outbound", "CloudEvents",
+                "Manifest", log,
             ]),
         tests("OutboundTests", ["Outbound", "CloudEvents", "Manifest", log]),
         tests("FunctionsTests", ["Functions", "Persistence", "CloudEvents", "Manifest"]),
@@ -172,12 +174,15 @@ let package = Package(
             ]),
         tests(
             "InvocationTests",
-            ["Invocation", "Staging", "Sandboxes", "CSandbox", "Functions", "Channels", "CloudEvents"]),
+            [
+                "Invocation", "Staging", "Sandboxes", "CSandbox", "Functions", "Channels", "CloudEvents", httpClient,
+                nioCore, nioHTTP1, log,
+            ]),
         tests(
             "DeliveryTests",
             [
-                "Delivery", "Persistence", "Invocation", "Channels", "CloudEvents", "Manifest", httpClient, nioCore,
-                nioPosix, nioHTTP1, log, lifecycle,
+                "Delivery", "Outbound", "Kafka", "Persistence", "Invocation", "Channels", "CloudEvents", "Manifest",
+                httpClient, nioCore, nioPosix, nioHTTP1, log, lifecycle,
             ]),
         tests(
             "WeirHTTPTests",

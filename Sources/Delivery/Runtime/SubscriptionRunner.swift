@@ -134,6 +134,7 @@ actor SubscriptionRunner {
         while isWriting { await parts.clock.sleep(1) }
         _ = await persist()
         jobQueue.finish()
+        await parts.sink.close()
     }
 
     func status() -> SubscriptionStatus {

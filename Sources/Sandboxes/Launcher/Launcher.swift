@@ -39,6 +39,8 @@ package final class Launcher: Sendable {
         var watchAt: Int64 = 0
         /// Their slots.
         var watched: Set<UInt64> = []
+        /// Whose logs are to be read at once, and who waits for it.
+        var wantedLogs: [(worker: Worker, body: @Sendable () -> Void)] = []
         var onDeadline: (@Sendable () -> Void)?
         /// What this host gives; `nil` before it was tried.
         var isolation: Isolation?
@@ -123,7 +125,7 @@ package final class Launcher: Sendable {
             return state.nextSlot
         }
         do {
-            if plan.level == 1 { try givePrivateFolder(slot, &specification, &plan) }
+            if plan.level == 1 { try givePrivateFolder(&specification, &plan) }
             let request = try StartRequest.encode(slot: slot, specification, plan)
             let worker = Worker(
                 slot: slot, specification: specification, plan: plan, ledger: ledger, handler: handler, control: self)

@@ -43,6 +43,14 @@ struct ServerRoutes: Sendable {
                     answers: [.init(.ok, "The status.", "Object")]),
                 handler: { (_) async throws(Problem) in Answers.json(.object(await engine.status())) }),
             Route(
+                .get, "/v1/workers", access: .needs(.view, .server),
+                RouteDocumentation(
+                    "getWorkers", tag: "server",
+                    "The workers of all functions now: by function and phase, queues and what they wait for, shares of "
+                        + "namespaces, stems, memory; and how often workers were started which way and why.",
+                    answers: [.init(.ok, "The workers.", "Object")]),
+                handler: { (_) async throws(Problem) in Answers.json(.object(await engine.workers())) }),
+            Route(
                 .get, "/v1/version", access: .needs(.view, .server),
                 RouteDocumentation(
                     "getVersion", tag: "server", "Which version of Weir this is.",

@@ -27,6 +27,12 @@ public struct ServerConfiguration: Sendable {
     public var workers: Int
     /// How long an idle worker is kept, in milliseconds.
     public var idleGrace: Int64
+    /// How many unspecialised workers wait for functions of each runtime; 0: none.
+    public var stems = 1
+    /// What the memory limits of all workers together may be, in bytes; four fifths of the machine's when `nil`.
+    public var memoryBudget: Int64?
+    /// How many runs a namespace may have at the same time; as many as there are workers when `nil`.
+    public var namespaceRuns: Int?
     /// How long activations are kept, in milliseconds.
     public var activationAge: Int64
     /// How many bytes of activations are kept.
@@ -41,6 +47,10 @@ public struct ServerConfiguration: Sendable {
     package var egressRanges: [AddressRange] = []
     /// Whether functions may ask for the machine's own network.
     public var allowsHostNetwork = false
+    /// How many calls and firings a namespace may ask of the OpenWhisk API a minute, and how many calls at once.
+    public var invocationsPerMinute = 1_000_000
+    public var firesPerMinute = 1_000_000
+    public var concurrentInvocations = 1_000
 
     public init(
         data: String, host: String = "127.0.0.1", port: Int = 8642, launcher: String? = nil, python: String = "python3",
