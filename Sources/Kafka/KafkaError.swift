@@ -26,7 +26,9 @@ package struct KafkaError: Error, Sendable, Hashable, CustomStringConvertible {
         case fenced
         /// Records cannot be decompressed or are damaged.
         case damaged
-        /// The client is closed.
+        /// Who asked gave up before it began.
+        case cancelled
+        /// The client is closed, or what was asked was given up.
         case closed
         /// The client must be made anew.
         case fatal

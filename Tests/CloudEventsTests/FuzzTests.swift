@@ -61,6 +61,9 @@ import Testing
         #expect(back?.count == 1, "\(event)")
         #expect(back?.first?.event.id == event.id)
         #expect(back?.first?.event.subject == event.subject)
+        let kafka = try? KafkaBinding.decode(KafkaBinding.encode(record))
+        #expect(kafka.map { attributes($0).sorted() } == attributes(record).sorted(), "\(event)")
+        #expect(kafka?.event.data == event.data, "\(event)")
     }
 
     static func attributes(_ record: EventRecord) -> [String] {
@@ -71,6 +74,35 @@ import Testing
             }
         }
         return list
+    }
+
+    @Test func theKafkaBindingNeverTraps() {
+        let corpus = [
+            "ce_specversion: 1.0\nce_id: 1\nce_source: /s\nce_type: t\nce_n: 5\nweir_types: n=integer\ncontent-type: a/b\n\nx",
+            "ce_specversion: 1.0\nce_id: 1\nce_source: /s\nce_type: t\nce_b: /w==\nweir_types: b=binary data=json\n\n[1]",
+            "content-type: application/cloudevents+json; charset=\"utf-8\"\n\n"
+                + String(decoding: Samples.json(#""data":[1]"#), as: UTF8.self),
+        ].map { Samples.bytes($0) }
+        let summary = Self.run(corpus) { input in
+            var message = KafkaBinding.Message(value: nil, headers: [])
+            var rest = input[...]
+            while let end = rest.firstIndex(of: 0x0A) {
+                let line = rest[..<end]
+                rest = rest[(end + 1)...]
+                if line.isEmpty { break }
+                let colon = line.firstIndex(of: 0x3A) ?? line.endIndex
+                message.headers.append(
+                    (
+                        name: String(decoding: line[..<colon], as: UTF8.self),
+                        value: Array(line[colon...].dropFirst().drop { $0 == 0x20 })
+                    ))
+            }
+            message.value = rest.isEmpty ? nil : Array(rest)
+            guard let record = try? KafkaBinding.decode(message) else { return false }
+            Self.holds(record)
+            return true
+        }
+        print("HTTP binding, \(summary)")
     }
 
     @Test func theHTTPBindingNeverTraps() {

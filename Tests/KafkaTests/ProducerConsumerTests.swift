@@ -157,8 +157,9 @@ func read(_ consumer: KafkaConsumer, _ count: Int) async throws -> [KafkaMessage
         }
         let large = await producer.send([KafkaOutgoing(topic: "t", value: [UInt8](repeating: 0, count: 2_000_000))])
         if case .failure(let error) = large[0] { #expect(error.code == .tooLarge, "\(error)") }
+        kafka.topic("other")
         kafka.down(1)
-        let unheard = await producer.send([record("t", 1)])
+        let unheard = await producer.send([record("other", 1)])
         if case .failure(let error) = unheard[0] {
             #expect(error.isRetriable, "\(error)")
         } else {

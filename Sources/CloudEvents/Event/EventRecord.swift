@@ -219,14 +219,23 @@ public struct EventView {
 /// order; put `type`, `source`, `subject`, `id`, `time` first.
 package struct EventRecordWriter: ~Copyable {
     private var bytes: [UInt8]
+    /// Where the record begins.
+    private let start: Int
     private var count: UInt16 = 0
     private var isSealed = false
 
     package init(capacity: Int) {
-        bytes = []
+        var bytes: [UInt8] = []
         bytes.reserveCapacity(capacity)
-        for _ in 0..<EventView.headerLength { bytes.append(0) }
-        bytes[0] = 1
+        self.init(appendingTo: bytes)
+    }
+
+    /// Writes behind what is there, for many records in one run of bytes; end with ``finishBytes()``.
+    package init(appendingTo bytes: consuming [UInt8]) {
+        self.bytes = bytes
+        start = self.bytes.count
+        for _ in 0..<EventView.headerLength { self.bytes.append(0) }
+        self.bytes[start] = 1
     }
 
     package mutating func attribute(_ name: StaticString, _ value: String, _ kind: AttributeKind = .string) {
@@ -282,9 +291,15 @@ package struct EventRecordWriter: ~Copyable {
     package mutating func data(_ data: UnsafeRawBufferPointer, kind: DataKind) {
         sealAttributes()
         guard kind != .none else { return }
-        bytes[1] = kind.rawValue
-        put(UInt32(data.count), at: 8)
+        bytes[start + 1] = kind.rawValue
+        put(UInt32(data.count), at: start + 8)
         bytes.append(contentsOf: data)
+    }
+
+    /// All bytes, those that were there before included.
+    package consuming func finishBytes() -> [UInt8] {
+        if !isSealed { sealAttributes() }
+        return bytes
     }
 
     package consuming func finish() -> EventRecord {
@@ -294,9 +309,9 @@ package struct EventRecordWriter: ~Copyable {
 
     private mutating func sealAttributes() {
         isSealed = true
-        bytes[2] = UInt8(truncatingIfNeeded: count)
-        bytes[3] = UInt8(truncatingIfNeeded: count >> 8)
-        put(UInt32(bytes.count - EventView.headerLength), at: 4)
+        bytes[start + 2] = UInt8(truncatingIfNeeded: count)
+        bytes[start + 3] = UInt8(truncatingIfNeeded: count >> 8)
+        put(UInt32(bytes.count - start - EventView.headerLength), at: start + 4)
     }
 
     private mutating func put(_ value: UInt32, at index: Int) {

@@ -122,9 +122,9 @@ final class KafkaClient: Sendable {
     /// The last error that concerned the whole client (brokers down, credentials refused) and has not passed.
     var lastFailure: KafkaError? { failure.withLock { $0 } }
 
-    /// Something worked: what went wrong before has passed.
+    /// Something worked: what went wrong before has passed, unless it is fatal.
     func clearFailure() {
-        failure.withLock { if $0 != nil { $0 = nil } }
+        failure.withLock { if let one = $0, one.code != .fatal { $0 = nil } }
     }
 
     /// Wakes the client's thread.

@@ -87,7 +87,7 @@ package final class KafkaProducer: Sendable {
     // MARK: Sending
 
     /// Writes records and returns when each has its delivery report, one outcome a record. Waits for room first when
-    /// too much is outstanding.
+    /// too much is outstanding; a task that is cancelled meanwhile has written nothing (`cancelled`).
     package func send(_ records: [KafkaOutgoing]) async -> [Result<KafkaPlace, KafkaError>] {
         let bytes = records.reduce(0) { $0 + ($1.value?.count ?? 0) + ($1.key?.count ?? 0) + 128 }
         return await send(count: records.count, bytes: bytes) { enqueuer, index in
@@ -119,7 +119,10 @@ package final class KafkaProducer: Sendable {
         count: Int, bytes: Int, make: (inout Enqueuer, Int) -> Void
     ) async -> [Result<KafkaPlace, KafkaError>] {
         guard count > 0 else { return [] }
-        await admission.enter(bytes)
+        guard await admission.enter(bytes) else {
+            let error = KafkaError(.cancelled, "the Kafka client was busy until who asked gave up")
+            return Array(repeating: .failure(error), count: count)
+        }
         defer { admission.leave(bytes) }
         let call = SendCall(count: count)
         let isOpen: Void? = client.use { client in
@@ -218,6 +221,14 @@ package final class KafkaProducer: Sendable {
                 }
                 call.end(ticket.index, .failure(error))
             }
+        }
+    }
+
+    /// Gives up what is not acknowledged yet: it has failed with `closed`, and was written or not.
+    package func purge() {
+        _ = client.use {
+            rd_kafka_purge(
+                $0, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT | RD_KAFKA_PURGE_F_NON_BLOCKING)
         }
     }
 

@@ -1,0 +1,172 @@
+import CKafka
+package import Logging
+import Synchronization
+
+/// A member of a consumer group that gets partitions to work on and reads none of them: who may work on what is all that
+/// it is for, and where each group stands.
+///
+/// Partitions come and go cooperatively: those that stay are not disturbed by a rebalance.
+package final class KafkaMember: Sendable {
+    /// What the owner does when partitions come and go; called one after the other.
+    package struct Handler: Sendable {
+        /// These are ours from now on.
+        package var assigned: @Sendable ([TopicPartition]) async -> Void
+        /// These are to go to somebody else, who gets them when this returns; when they are lost, somebody has them already.
+        package var revoked: @Sendable ([TopicPartition], _ isLost: Bool) async -> Void
+
+        package init(
+            assigned: @escaping @Sendable ([TopicPartition]) async -> Void,
+            revoked: @escaping @Sendable ([TopicPartition], _ isLost: Bool) async -> Void
+        ) {
+            self.assigned = assigned
+            self.revoked = revoked
+        }
+    }
+
+    private enum Change: Sendable {
+        case assigned([TopicPartition])
+        case revoked([TopicPartition], isLost: Bool)
+    }
+
+    private final class Core: Sendable {
+        let assigned = Mutex<Set<TopicPartition>>([])
+        let changes: AsyncStream<Change>.Continuation
+
+        init(_ changes: AsyncStream<Change>.Continuation) { self.changes = changes }
+    }
+
+    private let client: KafkaClient
+    private let core: Core
+    private let work: Task<Void, Never>
+    package let group: String
+
+    package init(
+        _ settings: KafkaSettings, group: String, handler: Handler, tokens: KafkaTokenProvider? = nil, log: Logger
+    ) throws(KafkaError) {
+        // Unbounded, but there is one rebalance at a time.
+        let (changes, continuation) = AsyncStream.makeStream(of: Change.self)
+        let core = Core(continuation)
+        self.core = core
+        self.group = group
+        let client = try KafkaClient(
+            .consumer, settings,
+            properties: [
+                KafkaProperty("group.id", group), KafkaProperty("enable.auto.commit", "false"),
+                KafkaProperty("enable.auto.offset.store", "false"),
+                KafkaProperty("partition.assignment.strategy", "cooperative-sticky"),
+                // Nothing is read, so nothing need be fetched ahead.
+                KafkaProperty("queued.min.messages", "1"), KafkaProperty("allow.auto.create.topics", "false"),
+            ],
+            events: RD_KAFKA_EVENT_REBALANCE | RD_KAFKA_EVENT_OFFSET_COMMIT, tokens: tokens, log: log,
+            handler: { client, event in
+                switch event.type {
+                case RD_KAFKA_EVENT_REBALANCE: Self.rebalance(client, core, event)
+                case RD_KAFKA_EVENT_OFFSET_COMMIT: CommitCall.finish(event)
+                default: break
+                }
+            })
+        self.client = client
+        work = Task {
+            for await change in changes {
+                switch change {
+                case .assigned(let partitions): await handler.assigned(partitions)
+                case .revoked(let partitions, let isLost):
+                    await handler.revoked(partitions, isLost)
+                    if !isLost { Self.unassign(partitions, client, core) }
+                }
+            }
+        }
+    }
+
+    deinit {
+        core.changes.finish()
+        client.end()
+    }
+
+    package var failure: KafkaError? { client.lastFailure }
+
+    /// What is ours now, or still being given up.
+    package var assigned: Set<TopicPartition> { core.assigned.withLock { $0 } }
+
+    /// Asks for a share of these topics from now on, and of no others.
+    package func subscribe(_ topics: [String]) throws(KafkaError) {
+        let number = client.use { client -> rd_kafka_resp_err_t in
+            guard !topics.isEmpty else { return rd_kafka_unsubscribe(client) }
+            let list = PartitionList(topics.map { TopicPartition($0, -1) })
+            return rd_kafka_subscribe(client, list.pointer)
+        }
+        guard number == RD_KAFKA_RESP_ERR_NO_ERROR else {
+            throw KafkaError(
+                number ?? RD_KAFKA_RESP_ERR__DESTROY, "the group \(group) cannot be asked for its topics")
+        }
+    }
+
+    /// Notes how far the group is: the offset of the first message of each partition that is not dealt with.
+    ///
+    /// - Throws: `fenced` when a partition is somebody else's by now.
+    package func commit(_ positions: [TopicPartition: Int64]) async throws(KafkaError) {
+        guard !positions.isEmpty else { return }
+        try await CommitCall.run(client, positions, metadata: nil)
+    }
+
+    /// How far the group is; partitions without an offset are left out.
+    package func committed(
+        _ partitions: [TopicPartition], timeout: Int = 10_000
+    ) async throws(KafkaError) -> [TopicPartition: Int64] {
+        try await client.blocking { pointer -> Result<[TopicPartition: Int64], KafkaError> in
+            let list = PartitionList(partitions)
+            let number = rd_kafka_committed(pointer, list.pointer, Int32(timeout))
+            guard number == RD_KAFKA_RESP_ERR_NO_ERROR else {
+                return .failure(KafkaError(number, "the group's offsets cannot be asked for"))
+            }
+            var offsets: [TopicPartition: Int64] = [:]
+            for element in list.elements where element.offset >= 0 { offsets[element.partition] = element.offset }
+            return .success(offsets)
+        }
+    }
+
+    /// Leaves the group; what is still assigned is somebody else's from then on.
+    package func leave() async {
+        core.changes.finish()
+        await work.value
+        await client.close()
+    }
+
+    // MARK: On the client's thread
+
+    private static func rebalance(_ client: KafkaClient, _ core: Core, _ event: KafkaEvent) {
+        let partitions = event.partitions
+        guard event.error == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS else {
+            let isLost = client.use { rd_kafka_assignment_lost($0) != 0 } ?? true
+            client.log.debug("partitions are revoked", metadata: ["partitions": "\(partitions)", "lost": "\(isLost)"])
+            // Lost ones are gone, whatever is done here; the others stay until the owner has let go of them.
+            if isLost { unassign(partitions, client, core) }
+            core.changes.yield(.revoked(partitions, isLost: isLost))
+            return
+        }
+        client.log.debug("partitions were assigned", metadata: ["partitions": "\(partitions)"])
+        core.assigned.withLock { $0.formUnion(partitions) }
+        _ = client.use { pointer in
+            // From the end, and paused: nothing is read here.
+            let list = PartitionList(partitions, offset: -1)
+            report(client, rd_kafka_incremental_assign(pointer, list.pointer))
+            rd_kafka_pause_partitions(pointer, list.pointer)
+        }
+        core.changes.yield(.assigned(partitions))
+    }
+
+    private static func unassign(_ partitions: [TopicPartition], _ client: KafkaClient, _ core: Core) {
+        core.assigned.withLock { $0.subtract(partitions) }
+        _ = client.use { pointer in
+            let list = PartitionList(partitions)
+            report(client, rd_kafka_incremental_unassign(pointer, list.pointer))
+        }
+    }
+
+    private static func report(_ client: KafkaClient, _ error: OpaquePointer?) {
+        var text = [CChar](repeating: 0, count: 512)
+        let number = weir_kafka_take_error(error, &text, text.count)
+        guard number != RD_KAFKA_RESP_ERR_NO_ERROR else { return }
+        client.log.warning("a rebalance went wrong", metadata: ["error": "\(KafkaClient.string(text))"])
+    }
+}
