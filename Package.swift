@@ -126,7 +126,8 @@ let package = Package(
         .executableTarget(
             name: "weir",
             dependencies: [
-                "CloudEvents", "Manifest", "StorageEvents", "Channels", "Invocation", "Staging", "Egress", "WeirServer",
+                "CloudEvents", "Kafka", "Manifest", "StorageEvents", "Channels", "Invocation", "Staging", "Egress",
+                "WeirServer",
                 argumentParser, httpClient,
                 nioCore,
                 nioHTTP1, log, lifecycle,

@@ -9,6 +9,7 @@ import Functions
 import Hummingbird
 import Identity
 import Invocation
+import Kafka
 public import Logging
 import struct NIOCore.IOError
 import NIOPosix
@@ -38,6 +39,7 @@ public struct Server: Sendable {
     public func run() async throws {
         let data = try DataDirectory(configuration.data)
         let log = try logStore(data)
+        let kafka = KafkaStore(configuration.kafka, options: configuration.kafkaOptions, log: logger)
         let database = try starting("the registry \(data.registry)") { try Database(path: data.registry) }
         let key = try starting("the admin key") { try AdminKeyFile.open(at: data.adminKey) }
         if key.isNew { logger.notice("An admin key was made", metadata: ["file": "\(data.adminKey)"]) }
@@ -45,7 +47,7 @@ public struct Server: Sendable {
             eventLoopGroupProvider: .singleton, configuration: HTTPSink.clientConfiguration)
         let outcome: Result<Void, any Error>
         do {
-            let parts = try await build(data, log, database, client)
+            let parts = try await build(data, log, kafka, database, client)
             try await serve(parts, data, key.key)
             await parts.pool.stop()
             await parts.pool.surroundings.proxy?.stop()
@@ -56,6 +58,7 @@ public struct Server: Sendable {
         }
         data.withdraw()
         try? await client.shutdown()
+        await kafka.close()
         await log.close()
         try? await database.close()
         try outcome.get()
@@ -70,7 +73,8 @@ public struct Server: Sendable {
     }
 
     private func build(
-        _ data: DataDirectory, _ log: EmbeddedLogStore, _ database: Database, _ client: HTTPClient
+        _ data: DataDirectory, _ log: EmbeddedLogStore, _ kafka: KafkaStore, _ database: Database,
+        _ client: HTTPClient
     ) async throws -> Parts {
         let registry = try starting("the registry") { try Registry(database) }
         let writer = RegistryWriter(registry, now: { ServerEngine.now })
@@ -110,7 +114,7 @@ public struct Server: Sendable {
                 staging: staging, proxy: proxy, allowsHostNetwork: configuration.allowsHostNetwork),
             onLogLine: { logs.add($0) })
         let invoker = RecordingInvoker(pool, store: activations)
-        let channels = ChannelDirectory(log)
+        let channels = ChannelDirectory(log, kafka, standsOnKafka: configuration.standsOnKafka)
         let subscriptions = Subscriptions(
             channels: { channels.channel(namespace: $0, name: $1) }, store: state, invoker: invoker, client: client,
             drain: configuration.stopDeadline, onDrained: { await pool.stop() }, log: logger)
