@@ -149,7 +149,7 @@ let package = Package(
         tests("ManifestTests", ["Manifest", "CloudEvents"]),
         tests("PersistenceTests", ["Persistence", "CloudEvents", grdb]),
         tests("IdentityTests", ["Identity", "Persistence", "CloudEvents"]),
-        tests("ChannelsTests", ["Channels", "CloudEvents", "Manifest", "CLinux", log]),
+        tests("ChannelsTests", ["Channels", "Kafka", "CloudEvents", "Manifest", "CLinux", log]),
         tests("StorageEventsTests", ["StorageEvents", "CloudEvents"]),
         tests(
             "EventSourcesTests",

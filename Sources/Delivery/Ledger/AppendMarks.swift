@@ -41,6 +41,9 @@ struct AppendMarks {
         held.removeAll { one in done.contains { $0.token == one.token } }
     }
 
+    /// Whether nothing was appended on behalf of an event that is not settled.
+    var isEmpty: Bool { open.isEmpty }
+
     /// The marks to be kept: no append that is under way or yet to come lies below.
     ///
     /// - Parameter now: where appends would lie that begin now.

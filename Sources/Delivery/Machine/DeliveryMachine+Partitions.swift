@@ -1,3 +1,4 @@
+import DequeModule
 import HeapModule
 
 /// Partitions come and go where servers share them.
@@ -16,9 +17,10 @@ extension DeliveryMachine {
     package mutating func close(_ partition: Int, now: Int64, actions: inout [DeliveryAction]) {
         guard partitions[partition]?.isClosing == false else { return }
         partitions[partition]?.isClosing = true
-        ready.removeAll { items[Int($0)].partition == UInt16(partition) }
+        let stays = { [items] (slot: UInt32) in items[Int(slot)].partition != UInt16(partition) }
+        ready = Deque(ready.filter(stays))
         if ready.isEmpty { readySince = nil }
-        retries = Heap(retries.unordered.filter { items[Int($0.slot)].partition != UInt16(partition) })
+        retries = Heap(retries.unordered.filter { stays($0.slot) })
         for slot in slots(of: partition) {
             switch items[Int(slot)].state {
             case .blocked, .ready, .waiting: drop(slot, now, &actions)

@@ -123,7 +123,7 @@ package struct DeliveryMachine: Sendable {
         let slot = takeSlot()
         var item = Item(offset: offset, appended: appended, key: key)
         item.partition = UInt16(partition)
-        item.attempts = part.failures.removeValue(forKey: offset) ?? 0
+        if !part.failures.isEmpty { item.attempts = part.failures.removeValue(forKey: offset) ?? 0 }
         item.isLoop = depth > policy.maximumDepth
         item.previous = part.tail
         if part.tail == Self.none { part.head = slot } else { items[Int(part.tail)].next = slot }

@@ -51,7 +51,7 @@ final class ChannelDelivery: PartitionHolder {
 
     /// Adds a subscription.
     func add(
-        _ key: SubscriptionKey, _ make: ([Int]) async throws -> SubscriptionRunner
+        _ key: SubscriptionKey, _ make: @Sendable ([Int]) async throws -> SubscriptionRunner
     ) async throws -> SubscriptionRunner {
         let (runner, joins) = try await lock.with {
             if channel.sharing == nil, partitions.isEmpty { holdAll() }

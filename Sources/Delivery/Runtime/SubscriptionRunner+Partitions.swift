@@ -117,13 +117,15 @@ extension SubscriptionRunner {
     }
 
     private func write(_ ending: [Int], _ marking: [Int]) async -> Bool {
-        let states = machine.openPartitions.reduce(into: [:]) { $0[$1] = machine.state(ofPartition: $1) }
-        marks.release { event in states[event.partition]?.progress.isSettled(event.offset) ?? true }
+        var states: [Int: DeliveryState] = [:]
+        for partition in machine.openPartitions { states[partition] = machine.state(ofPartition: partition) }
+        let known = states
+        marks.release { event in known[event.partition]?.progress.isSettled(event.offset) ?? true }
         let lowest = marks.lowest(marksNow)
         var changed: [Int: DeliveryState] = [:]
-        for (partition, known) in states {
-            var state = known
-            state.isClean = ending.contains(partition)
+        for (partition, one) in known {
+            var state = one
+            state.isClean = ending.contains(partition) && marks.isEmpty
             state.partitions = stored[partition]?.partitions ?? 0
             guard !state.isEqual(to: stored[partition]) || state.isClean || marking.contains(partition) else {
                 continue
