@@ -136,7 +136,8 @@ let package = Package(
         .executableTarget(
             name: "weir-bench",
             dependencies: [
-                "CloudEvents", "Channels", "StorageEvents", "Functions", "Sandboxes", "Invocation", "Delivery",
+                "CKafka", "CloudEvents", "Channels", "StorageEvents", "Functions", "Sandboxes", "Invocation",
+                "Delivery",
                 "WeirServer", argumentParser, httpClient, nioCore, nioPosix, nioHTTP1, log,
             ], path: "Benchmarks", swiftSettings: settings),
 
