@@ -7,9 +7,10 @@ import Testing
 /// done twice. `script/chaos` makes more rounds of it.
 ///
 /// The servers run with the librdkafka that `script/setup-tests` fetched: the broker does not understand Debian's.
-@Suite(.serialized, .timeLimit(.minutes(5)))
+@Suite(.serialized, .timeLimit(.minutes(10)))
 struct KafkaServersTests {
     static let keys = 16
+    static let rounds = ProcessInfo.processInfo.environment["WEIR_CHAOS_ROUNDS"].flatMap { Int($0) } ?? 1
 
     static func handler(journal: String) -> String {
         """
@@ -97,8 +98,8 @@ struct KafkaServersTests {
         return replies
     }
 
-    @Test(.enabled(if: KafkaBroker.unavailable == nil, "\(KafkaBroker.unavailable ?? "")"))
-    func `one of two servers is killed under load: nothing is lost, doubled or out of order`() async throws {
+    @Test(.enabled(if: KafkaBroker.unavailable == nil, "\(KafkaBroker.unavailable ?? "")"), arguments: 0..<rounds)
+    func `one of two servers is killed under load: nothing is lost, doubled or out of order`(_: Int) async throws {
         let broker = try await KafkaBroker()
         let folder = try TemporaryDirectory("weir-kafka")
         let journal = folder.file("journal")

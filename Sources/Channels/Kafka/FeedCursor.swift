@@ -82,7 +82,12 @@ final class FeedCursor: Sendable {
             state.waiting += 1
             return state.cursor
         }
-        if let milliseconds { await cursor?.wait(milliseconds: milliseconds) } else { await cursor?.wait() }
+        switch (cursor, milliseconds) {
+        case (let cursor?, let milliseconds?): await cursor.wait(milliseconds: milliseconds)
+        case (let cursor?, nil): await cursor.wait()
+        // The last cursor of the partition is still being given back, which nobody tells.
+        case (nil, _): try? await Task.sleep(for: .milliseconds(20))
+        }
         state.withLock { state in
             state.waiting -= 1
             state.lastUse = .now
