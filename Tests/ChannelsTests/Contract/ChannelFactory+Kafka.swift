@@ -3,6 +3,9 @@ import Kafka
 import TestSupport
 
 extension ChannelFactory {
+    /// On Kafka: always in this process, and on a real broker where this process can talk to it.
+    static var kafka: [ChannelFactory] { KafkaBroker.unreachable == nil ? [mockKafka, realKafka] : [mockKafka] }
+
     /// What a Kafka store is told in tests: quick to give up, topics that are the test's own.
     static func options(_ topic: String = "") -> KafkaStore.Options {
         var options = KafkaStore.Options()

@@ -29,6 +29,5 @@ struct ChannelFactory: Sendable, CustomTestStringConvertible {
                 let channel = try await store.open("storage", small(partitions: partitions))
                 return Lease(channel: channel) { await store.close() }
             },
-            mockKafka,
-        ] + (KafkaBroker.unreachable == nil ? [realKafka] : [])
+        ]
 }

@@ -182,7 +182,7 @@ import Testing
             second.found.withLock { $0 }.values.allSatisfy { $0 == "first" } && second.found.withLock { $0.count } == 2)
         let one = try #require(first.held.withLock { $0 }.first)
         #expect(await mine.confirms(partition: one))
-        #expect(!(await other.confirms(partition: one)))
+        #expect(await other.confirms(partition: one) == false)
         await mine.leave()
         await waitUntil { second.held.withLock { $0.count } == 4 }
         #expect(second.found.withLock { $0.count } == 4)
