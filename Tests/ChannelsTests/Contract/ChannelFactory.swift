@@ -13,7 +13,9 @@ struct ChannelFactory: Sendable, CustomTestStringConvertible {
         let close: @Sendable () async -> Void
     }
 
-    static let all: [ChannelFactory] =
+    static let all: [ChannelFactory] = embedded + kafka
+
+    private static let embedded: [ChannelFactory] =
         [
             ChannelFactory(testDescription: "embedded, on disk") { partitions in
                 let folder = try TemporaryDirectory("channel")
