@@ -32,6 +32,7 @@ let hummingbird = Target.Dependency.product(name: "Hummingbird", package: "hummi
 let hummingbirdCore = Target.Dependency.product(name: "HummingbirdCore", package: "hummingbird")
 let hummingbirdTesting = Target.Dependency.product(name: "HummingbirdTesting", package: "hummingbird")
 let httpClient = Target.Dependency.product(name: "AsyncHTTPClient", package: "async-http-client")
+let nioSSL = Target.Dependency.product(name: "NIOSSL", package: "swift-nio-ssl")
 let grdb = Target.Dependency.product(name: "GRDB", package: "GRDB.swift")
 let yams = Target.Dependency.product(name: "Yams", package: "Yams")
 let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
@@ -56,6 +57,7 @@ let package = Package(
         .package(url: "https://github.com/swift-server/swift-service-lifecycle.git", from: "2.13.0"),
         .package(url: "https://github.com/apple/swift-nio.git", from: "2.101.2"),
         .package(url: "https://github.com/apple/swift-nio-extras.git", from: "1.34.1"),
+        .package(url: "https://github.com/apple/swift-nio-ssl.git", from: "2.37.6"),
         .package(url: "https://github.com/apple/swift-log.git", from: "1.16.2"),
         .package(url: "https://github.com/apple/swift-http-types.git", from: "1.8.0"),
         .package(url: "https://github.com/jpsim/Yams.git", from: "6.2.2"),
@@ -75,8 +77,13 @@ let package = Package(
         library("Channels", ["CloudEvents", "Kafka", "Manifest", "CLinux", log]),
         library("StorageEvents", ["CloudEvents"]),
         library(
+            "Outbound", ["CloudEvents", "Manifest", httpClient, nioCore, nioPosix, nioHTTP1, nioSSL, crypto, log]),
+        library(
             "EventSources",
-            ["CloudEvents", "Kafka", "Manifest", "Persistence", "Channels", "StorageEvents", "CLinux", log, lifecycle]),
+            [
+                "CloudEvents", "Kafka", "Manifest", "Persistence", "Channels", "StorageEvents", "Outbound", "CLinux",
+                crypto, deque, log, lifecycle,
+            ]),
         .target(name: "CRuntimes", exclude: ["Assets"]),
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
         library("Functions", ["CloudEvents", "Manifest", "Persistence", "CLinux", "CZlib", crypto, log]),
@@ -118,10 +125,8 @@ let package = Package(
             [
                 "CloudEvents", "Kafka", "Manifest", "Persistence", "Identity", "Channels", "StorageEvents",
                 "EventSources", "Functions",
-                "Staging", "Egress", "Sandboxes", "Invocation", "Delivery", "WeirHTTP", hummingbird, httpClient,
-                httpTypes, nioCore,
-                nioPosix,
-                nioHTTP1, crypto, log, lifecycle, signals,
+                "Staging", "Egress", "Sandboxes", "Invocation", "Delivery", "Outbound", "WeirHTTP", hummingbird,
+                httpClient, httpTypes, nioCore, nioPosix, nioHTTP1, crypto, log, lifecycle, signals,
             ]),
         .executableTarget(
             name: "weir",
@@ -143,7 +148,7 @@ let package = Package(
 
         .target(
             name: "TestSupport",
-            dependencies: ["CloudEvents", "CKafka", "CZlib", httpClient, nioCore, nioHTTP1, crypto],
+            dependencies: ["CloudEvents", "CKafka", "CZlib", httpClient, nioCore, nioPosix, nioHTTP1, crypto],
             path: "Tests/TestSupport", swiftSettings: settings),
         tests("CloudEventsTests", ["CloudEvents", yams]),
         tests("KafkaTests", ["Kafka", "CKafka", "CloudEvents", log]),
@@ -154,7 +159,10 @@ let package = Package(
         tests("StorageEventsTests", ["StorageEvents", "CloudEvents"]),
         tests(
             "EventSourcesTests",
-            ["EventSources", "Persistence", "StorageEvents", "Channels", "CloudEvents", "Manifest", log]),
+            [
+                "EventSources", "Persistence", "StorageEvents", "Channels", "Outbound", "CloudEvents", "Manifest", log,
+            ]),
+        tests("OutboundTests", ["Outbound", "CloudEvents", "Manifest", log]),
         tests("FunctionsTests", ["Functions", "Persistence", "CloudEvents", "Manifest"]),
         tests("EgressTests", ["Egress", "Functions", nioCore, nioPosix, log]),
         tests("StagingTests", ["Staging", "Functions", "CloudEvents"]),

@@ -41,8 +41,6 @@ int weir_overlay_opaque(int folder, int unprivileged) {
 
 int weir_has_attribute(const char *path, const char *name) { return lgetxattr(path, name, NULL, 0) >= 0; }
 
-int weir_sync_file_system(int descriptor) { return syncfs(descriptor); }
-
 struct visit {
     int network, user;
     volatile int socket, error;

@@ -105,6 +105,8 @@ int weir_container_main(int argc, char **argv) {
         fprintf(stderr, "the container cannot be prepared: there is no layer or no program\n");
         return weir_container_failed;
     }
+    // The container's root folder is for whoever the container has in it.
+    umask(022);
     int is_unprivileged = strchr(flags, 'u') != NULL, has_network = strchr(flags, 'n') != NULL;
     // The place that is mounted over may be above it.
     int folder = open(bundle, O_RDONLY | O_DIRECTORY | O_CLOEXEC);

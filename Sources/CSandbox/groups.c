@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include "groups.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -8,6 +9,8 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include "folder_entries.h"
 
 enum { leftover_maximum = 512, quota_period = 100000 };
 
@@ -142,6 +145,40 @@ static uint64_t value_of(const char *text, const char *key) {
     return 0;
 }
 
+// Calls `visit` with the path of each group directly below a slot's: container engines make some. The sum of what it says.
+static uint32_t below_in(int tree, uint64_t slot, uint32_t (*visit)(int tree, const char *path)) {
+    char entries[4096], path[400];
+    uint32_t sum = 0;
+    int folder = open_file(tree, slot, ".", O_RDONLY | O_DIRECTORY);
+    if (folder < 0) return 0;
+    for (long length; (length = syscall(SYS_getdents64, folder, entries, sizeof entries)) > 0;) {
+        for (long at = 0; at < length;) {
+            const struct folder_entry *entry = (const struct folder_entry *)(entries + at);
+            at += entry->length;
+            if (entry->type != DT_DIR || entry->name[0] == '.') continue;
+            snprintf(path, sizeof path, "%llu/%s", (unsigned long long)slot, entry->name);
+            sum += visit(tree, path);
+        }
+    }
+    close(folder);
+    return sum;
+}
+
+static uint32_t oom_kills(int tree, const char *path) {
+    char file[500], text[1024];
+    snprintf(file, sizeof file, "%s/memory.oom_control", path);
+    int descriptor = openat(trees[tree], file, O_RDONLY | O_CLOEXEC);
+    ssize_t count = descriptor < 0 ? -1 : read(descriptor, text, sizeof text - 1);
+    if (descriptor >= 0) close(descriptor);
+    if (count < 0) return 0;
+    text[count] = 0;
+    return (uint32_t)value_of(text, "oom_kill");
+}
+
+static uint32_t remove_group(int tree, const char *path) {
+    return unlinkat(trees[tree], path, AT_REMOVEDIR) < 0;
+}
+
 void groups_usage(uint64_t slot, struct group_usage *usage) {
     char text[1024];
     *usage = (struct group_usage){0};
@@ -151,7 +188,8 @@ void groups_usage(uint64_t slot, struct group_usage *usage) {
         if (get(weir_group_memory, slot, "memory.max_usage_in_bytes", text, sizeof text))
             usage->peak = strtoull(text, NULL, 10);
         if (get(weir_group_memory, slot, "memory.oom_control", text, sizeof text))
-            usage->out_of_memory = (uint32_t)value_of(text, "oom_kill");
+            usage->out_of_memory = (uint32_t)value_of(text, "oom_kill") 
+                + below_in(weir_group_memory, slot, oom_kills);
     } else if (unified_controls & weir_unified_memory) {
         if (get(weir_group_unified, slot, "memory.current", text, sizeof text))
             usage->memory = strtoull(text, NULL, 10);
@@ -182,7 +220,9 @@ static int try_remove(uint64_t slot) {
     int is_gone = 1;
     snprintf(name, sizeof name, "%llu", (unsigned long long)slot);
     for (int i = 0; i < weir_group_count; i++) {
-        if (trees[i] >= 0 && unlinkat(trees[i], name, AT_REMOVEDIR) < 0 && errno != ENOENT) is_gone = 0;
+        if (trees[i] < 0 || unlinkat(trees[i], name, AT_REMOVEDIR) == 0 || errno == ENOENT) continue;
+        below_in(i, slot, remove_group);
+        if (unlinkat(trees[i], name, AT_REMOVEDIR) < 0) is_gone = 0;
     }
     return is_gone;
 }

@@ -129,28 +129,50 @@ static int fail(struct failure *failure, int error, enum weir_stage stage) {
     return -1;
 }
 
-int inside_attach(
-    int namespace, const char *source, int expected, const char *target, unsigned flags, struct failure *failure) {
-    if (source[0] != '/' || target[0] != '/' || !is_inside(target + 1)) return fail(failure, EINVAL, weir_stage_request);
-    struct stat status, wanted;
-    int mount = detached_mount(source, flags);
-    if (mount < 0) return fail(failure, errno, weir_stage_source);
-    int error = fstat(mount, &status) < 0 ? errno : 0;
+// What is to be mounted; -1 with errno.
+static int make_mount(const struct weir_attach *attach, const char *source, int expected, struct stat *status) {
+    struct stat wanted;
+    int mount = source[0]
+        ? detached_mount(source, attach->head.flags, attach->uid, attach->gid)
+        : detached_scratch(attach->size, attach->count, 0700, attach->uid, attach->gid, attach->head.flags);
+    if (mount < 0) return -1;
+    int error = fstat(mount, status) < 0 ? errno : 0;
     if (!error && expected >= 0) {
         if (fstat(expected, &wanted) < 0) error = errno;
         // Somebody has put something else in its place since the server looked.
-        else if (wanted.st_dev != status.st_dev || wanted.st_ino != status.st_ino) error = ESTALE;
+        else if (wanted.st_dev != status->st_dev || wanted.st_ino != status->st_ino) error = ESTALE;
     }
-    if (error) {
+    if (!error) return mount;
+    close(mount);
+    errno = error;
+    return -1;
+}
+
+int inside_attach(
+    int namespace, const struct weir_attach *attach_, const char *source, int expected, const char *target, int *folder,
+    struct failure *failure) {
+    *folder = -1;
+    if ((source[0] && source[0] != '/') || target[0] != '/' || !is_inside(target + 1))
+        return fail(failure, EINVAL, weir_stage_request);
+    struct stat status;
+    int mount = make_mount(attach_, source, expected, &status);
+    if (mount < 0) return fail(failure, errno, weir_stage_source);
+    // Opened before it is the worker's, who could take the right away.
+    if (!source[0] && (*folder = openat(mount, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0) {
+        int error = errno;
         close(mount);
         return fail(failure, error, weir_stage_source);
     }
     struct visit visit = {
-        .namespace = namespace, .kind = CLONE_NEWNS, .work = attach, .mount = mount, .is_folder = S_ISDIR(status.st_mode),
-        .target = target + 1, .descriptor = -1,
+        .namespace = namespace, .kind = CLONE_NEWNS, .work = attach, .mount = mount,
+        .is_folder = S_ISDIR(status.st_mode), .target = target + 1, .descriptor = -1,
     };
     int result = visit_sandbox(&visit, failure);
     close(mount);
+    if (result < 0 && *folder >= 0) {
+        close(*folder);
+        *folder = -1;
+    }
     return result;
 }
 

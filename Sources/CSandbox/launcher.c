@@ -235,6 +235,7 @@ static void start(const struct weir_start *request, const char *strings, int led
     struct weir_started started = weir_worker_start(request, strings, ledger, alive);
     reply.error = started.error;
     reply.stage = (int32_t)started.stage;
+    reply.detail = started.detail;
     reply.pid = started.pid;
     if (started.error == 0) {
         slots[slot_total++] = (struct slot){
@@ -283,7 +284,7 @@ static void setup(const struct weir_setup *request, const char *strings) {
 }
 
 // Requests about a running slot.
-static void act(const struct weir_request *request, const char *strings, int passed) {
+static void act(const struct weir_request *request, const struct weir_attach *attach, const char *strings, int passed) {
     struct weir_reply reply = {.kind = weir_reply_done, .slot = request->slot, .token = request->token};
     struct slot *slot = slot_of_number(request->slot);
     struct request_strings rest = {strings, request->strings_length};
@@ -299,7 +300,7 @@ static void act(const struct weir_request *request, const char *strings, int pas
         const char *source = next_string(&rest), *target = next_string(&rest);
         if (!is_used_up(&rest)) failure = (struct failure){EINVAL, weir_stage_request, 0};
         else if (request->kind == weir_request_attach)
-            inside_attach(slot->mounts, source, passed, target, request->flags, &failure);
+            inside_attach(slot->mounts, attach, source, passed, target, &descriptor, &failure);
         else inside_detach(slot->mounts, target, &failure);
     } else if (request->kind == weir_request_listen) {
         descriptor = inside_listen(slot->network, request->flags, &failure);
@@ -323,12 +324,14 @@ static union {
     struct weir_request request;
     struct weir_start start;
     struct weir_setup setup;
+    struct weir_attach attach;
     char bytes[weir_request_bytes];
 } input;
 
 static size_t size_of(uint32_t kind) {
     return kind == weir_request_start ? sizeof input.start
         : kind == weir_request_setup  ? sizeof input.setup
+        : kind == weir_request_attach || kind == weir_request_detach ? sizeof input.attach
                                       : sizeof input.request;
 }
 
@@ -357,7 +360,7 @@ static int serve(void) {
         struct slot *slot = slot_of_number(request->slot);
         if (slot) ask_to_end(slot);
     } else {
-        act(request, strings, passed);
+        act(request, &input.attach, strings, passed);
     }
     if (passed >= 0) close(passed);
     // Workers are copies of this process before they are programs: no other's strings may be in them.

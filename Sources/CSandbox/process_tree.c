@@ -1,25 +1,17 @@
 #define _GNU_SOURCE
 #include "process_tree.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
-enum { tree_maximum = 4096 };
+#include "folder_entries.h"
 
-struct entry {
-    uint64_t inode;
-    int64_t offset;
-    uint16_t length;
-    uint8_t type;
-    char name[];
-};
+enum { tree_maximum = 4096 };
 
 // Appends the children of one thread.
 static int add_children(pid_t pid, const char *thread, pid_t *found, int count) {
@@ -55,7 +47,7 @@ void signal_tree(pid_t root, int with_root, int number) {
         int known = count;
         for (long length; (length = syscall(SYS_getdents64, folder, entries, sizeof entries)) > 0;) {
             for (long at = 0; at < length;) {
-                struct entry *entry = (struct entry *)(entries + at);
+                const struct folder_entry *entry = (const struct folder_entry *)(entries + at);
                 if (entry->name[0] != '.') count = add_children(found[i], entry->name, found, count);
                 at += entry->length;
             }

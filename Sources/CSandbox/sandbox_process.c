@@ -55,7 +55,7 @@ static void place_descriptors(struct plan *plan) {
     int error_output = above(plan, plan->error_output);
     int control = above(plan, plan->control), ledger = above(plan, plan->ledger), status = above(plan, plan->status);
     int alive = above(plan, plan->alive[0]);
-    place(plan, input, 0);
+    place(plan, plan->start->head.flags & weir_start_control_is_input ? control : input, 0);
     place(plan, output, 1);
     place(plan, error_output, 2);
     place(plan, control, weir_worker_control);

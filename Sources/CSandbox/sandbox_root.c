@@ -7,6 +7,7 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 
+#include "owner_map.h"
 #include "system_calls.h"
 
 int is_inside(const char *path) {
@@ -29,23 +30,49 @@ int make_parents(int folder, const char *path) {
     return 0;
 }
 
-int detached_mount(const char *source, unsigned flags) {
+static int close_keeping_error(int descriptor) {
+    int error = errno;
+    close(descriptor);
+    errno = error;
+    return -1;
+}
+
+int detached_mount(const char *source, unsigned flags, uint32_t uid, uint32_t gid) {
     int mount = open_tree_at(AT_FDCWD, source, open_tree_clone | at_recursive);
     if (mount < 0) return -1;
     uint64_t set = mount_attr_no_setuid | (flags & weir_mount_read_only ? mount_attr_read_only : 0)
         | (flags & weir_mount_no_exec ? mount_attr_no_exec : 0)
         | (flags & weir_mount_devices ? 0 : mount_attr_no_devices);
-    if (set_mount_attributes(mount, at_recursive, set, 0) < 0) {
-        int error = errno;
-        close(mount);
-        errno = error;
-        return -1;
-    }
+    if ((flags & weir_mount_as_user) && map_owner(mount, flags & weir_mount_read_only, uid, gid) < 0)
+        return close_keeping_error(mount);
+    if (set_mount_attributes(mount, at_recursive, set, 0) < 0) return close_keeping_error(mount);
     return mount;
 }
 
-static int bind(int root, const struct weir_entry *entry, const char *source, const char *target) {
-    int mount = detached_mount(source, entry->flags);
+int detached_scratch(uint64_t size, uint64_t count, unsigned mode, uint32_t uid, uint32_t gid, unsigned flags) {
+    int context = (int)syscall(sys_fsopen, "tmpfs", close_on_exec);
+    if (context < 0) return -1;
+    const struct { const char *name; unsigned long long value; const char *format; } options[] = {
+        {"size", size, "%llu"}, {"nr_inodes", count, "%llu"}, {"mode", mode, "%llo"}, {"uid", uid, "%llu"},
+        {"gid", gid, "%llu"},
+    };
+    int mount = -1;
+    for (unsigned i = 0; i < sizeof options / sizeof options[0]; i++) {
+        char text[32];
+        snprintf(text, sizeof text, options[i].format, options[i].value);
+        if (syscall(sys_fsconfig, context, fsconfig_string, options[i].name, text, 0) < 0)
+            return close_keeping_error(context);
+    }
+    if (syscall(sys_fsconfig, context, fsconfig_create, NULL, NULL, 0) == 0)
+        mount = (int)syscall(sys_fsmount, context, close_on_exec,
+            mount_attr_no_setuid | mount_attr_no_devices | (flags & weir_mount_no_exec ? mount_attr_no_exec : 0));
+    close_keeping_error(context);
+    return mount;
+}
+
+static int bind(
+    int root, const struct weir_entry *entry, int prepared, const char *source, const char *target) {
+    int mount = prepared >= 0 ? prepared : detached_mount(source, entry->flags, 0, 0);
     if (mount < 0) return errno == ENOENT && (entry->flags & weir_mount_optional) ? 0 : errno;
     struct stat status;
     int error = fstat(mount, &status) < 0 ? errno : 0;
@@ -73,13 +100,11 @@ static int write_file(int root, const struct weir_entry *entry, const char *cont
     return error;
 }
 
-// Where the new root is the working directory: mount(2) takes paths, and these are our own.
-static int mount_scratch(const struct weir_start *start, const struct weir_entry *entry, const char *target) {
-    char options[160];
-    snprintf(options, sizeof options, "size=%llu,nr_inodes=%llu,mode=%o,uid=%u,gid=%u", (unsigned long long)entry->size,
-        (unsigned long long)entry->count, entry->mode, start->uid, start->gid);
-    unsigned long flags = MS_NOSUID | MS_NODEV | (entry->flags & weir_mount_no_exec ? MS_NOEXEC : 0);
-    return mount("tmpfs", target, "tmpfs", flags, options) < 0 ? errno : 0;
+static int mount_scratch(int root, const struct weir_start *start, const struct weir_entry *entry, const char *target) {
+    int mount = detached_scratch(entry->size, entry->count, entry->mode, start->uid, start->gid, entry->flags);
+    int error = mount < 0 || move_mount_to(mount, root, target, 0) < 0 ? errno : 0;
+    if (mount >= 0) close(mount);
+    return error;
 }
 
 static int make(int root, const struct weir_start *start, int index, const struct entry_strings *strings) {
@@ -90,34 +115,19 @@ static int make(int root, const struct weir_start *start, int index, const struc
     int error = make_parents(root, target);
     if (error) return error;
     switch (entry->kind) {
-    case weir_entry_bind: return bind(root, entry, source, target);
+    case weir_entry_bind: return bind(root, entry, strings->mount[index], source, target);
     case weir_entry_link: return symlinkat(source, root, target) < 0 ? errno : 0;
     case weir_entry_file: return write_file(root, entry, source, target);
     case weir_entry_folder: return mkdirat(root, target, entry->mode) < 0 && errno != EEXIST ? errno : 0;
     case weir_entry_scratch:
     case weir_entry_processes:
         if (mkdirat(root, target, 0755) < 0 && errno != EEXIST) return errno;
-        if (entry->kind == weir_entry_scratch) return mount_scratch(start, entry, target);
+        if (entry->kind == weir_entry_scratch) return mount_scratch(root, start, entry, target);
+        // The new root is the working directory.
         return mount("proc", target, "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, "subset=pid,hidepid=invisible") < 0 ? errno
                                                                                                                   : 0;
     default: return EINVAL;
     }
-}
-
-static int empty_root(void) {
-    int context = (int)syscall(sys_fsopen, "tmpfs", close_on_exec);
-    if (context < 0) return -1;
-    int mount = -1;
-    // Holds nothing but folders, links and a few small files.
-    if (syscall(sys_fsconfig, context, fsconfig_string, "size", "1m", 0) == 0
-        && syscall(sys_fsconfig, context, fsconfig_string, "nr_inodes", "4096", 0) == 0
-        && syscall(sys_fsconfig, context, fsconfig_string, "mode", "0755", 0) == 0
-        && syscall(sys_fsconfig, context, fsconfig_create, NULL, NULL, 0) == 0)
-        mount = (int)syscall(sys_fsmount, context, close_on_exec, mount_attr_no_setuid | mount_attr_no_devices);
-    int error = errno;
-    close(context);
-    errno = error;
-    return mount;
 }
 
 int sandbox_root_build(const struct weir_start *start, const struct entry_strings *strings, struct failure *failure) {
@@ -125,7 +135,8 @@ int sandbox_root_build(const struct weir_start *start, const struct entry_string
     mode_t mask = umask(0);
     // Nothing of what follows may travel to the host.
     if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0) goto failed;
-    int root = empty_root();
+    // Holds nothing but folders, links and a few small files.
+    int root = detached_scratch(1 << 20, 4096, 0755, getuid(), getgid(), 0);
     if (root < 0) goto failed;
     // On top of `/`: it hides nothing there, since an absolute path begins at the root that this process has.
     if (move_mount_to(root, AT_FDCWD, "/", 0) < 0 || fchdir(root) < 0) goto failed;

@@ -9,18 +9,22 @@ struct failure {
     int detail;
 };
 
-// Source and target of each entry of a start.
+// Source and target of each entry of a start, and the mount where that could not wait: the map of an owner needs the
+// numbers that the launcher sees processes by. -1: it is made when it is needed.
 struct entry_strings {
     const char *source[weir_entry_count];
     const char *target[weir_entry_count];
+    int mount[weir_entry_count];
 };
 
 // Whether a path is relative and stays below where it begins.
 int is_inside(const char *path);
 // Makes the folders above `path` (relative to `folder`); 0 or an errno.
 int make_parents(int folder, const char *path);
-// A detached copy of a file or folder of the host with the flags of a mount, or -1.
-int detached_mount(const char *source, unsigned flags);
+// A detached copy of a file or folder of the host with the flags of a mount, or -1. `uid` and `gid` are the worker's.
+int detached_mount(const char *source, unsigned flags, uint32_t uid, uint32_t gid);
+// A detached tmpfs, or -1.
+int detached_scratch(uint64_t size, uint64_t count, unsigned mode, uint32_t uid, uint32_t gid, unsigned flags);
 
 // Makes a root file system of the entries and moves the calling process (in a mount namespace of its own) into it; what
 // was there before is not reachable any more. 0, or -1 with the failure filled.

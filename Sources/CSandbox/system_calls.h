@@ -27,6 +27,7 @@ enum {
 
 enum {
     at_recursive = 0x8000,
+    at_empty_path = 0x1000,
     open_tree_clone = 1,
     move_mount_from_empty = 0x04,
     move_mount_to_empty = 0x40,
@@ -34,6 +35,7 @@ enum {
     mount_attr_no_setuid = 0x2,
     mount_attr_no_devices = 0x4,
     mount_attr_no_exec = 0x8,
+    mount_attr_id_map = 0x100000,
     resolve_no_magic_links = 0x02,
     resolve_no_links = 0x04,
     resolve_beneath = 0x08,
@@ -68,7 +70,7 @@ static inline int move_mount_to(int mount, int folder, const char *path, unsigne
 
 static inline int set_mount_attributes(int mount, unsigned flags, uint64_t set, uint64_t clear) {
     struct mount_attributes attributes = {.set = set, .clear = clear};
-    return (int)syscall(sys_mount_setattr, mount, "", 0x1000u | flags, &attributes, sizeof attributes);
+    return (int)syscall(sys_mount_setattr, mount, "", at_empty_path | flags, &attributes, sizeof attributes);
 }
 
 static inline int open_beneath(int folder, const char *path, int flags, unsigned mode) {

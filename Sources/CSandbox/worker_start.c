@@ -71,6 +71,16 @@ static int split(const struct weir_start *start, const char *strings, struct pla
     return is_used_up(&rest) ? 0 : EINVAL;
 }
 
+static int prepare_mounts(const struct weir_start *start, struct plan *plan) {
+    for (uint32_t i = 0; i < start->entry_count; i++) {
+        const struct weir_entry *entry = &start->entries[i];
+        if (entry->kind != weir_entry_bind || !(entry->flags & weir_mount_as_user)) continue;
+        plan->entries.mount[i] = detached_mount(plan->entries.source[i], entry->flags, start->uid, start->gid);
+        if (plan->entries.mount[i] < 0 && !(errno == ENOENT && (entry->flags & weir_mount_optional))) return (int)i;
+    }
+    return -1;
+}
+
 static int write_map(pid_t pid, const char *file, const struct weir_id_map *map) {
     char path[64], text[64];
     if (map->count == 0) return 0;
@@ -129,6 +139,13 @@ struct weir_started weir_worker_start(
             started.error = errno;
         started.stage = started.error ? weir_stage_descriptors : weir_stage_none;
     }
+    for (int i = 0; i < weir_entry_count; i++) plan.entries.mount[i] = -1;
+    int unprepared = started.error == 0 ? prepare_mounts(start, &plan) : -1;
+    if (unprepared >= 0) {
+        started.error = errno;
+        started.stage = weir_stage_entry;
+        started.detail = unprepared;
+    }
     int has_groups = 0;
     if (started.error == 0 && (start->head.flags & weir_start_groups)) {
         started.error = groups_create(start->head.slot, start, &plan.groups);
@@ -137,6 +154,7 @@ struct weir_started weir_worker_start(
     }
     if (started.error == 0) run(&plan, &started);
     close_all((int[]){plan.input, plan.output, plan.error_output, plan.control, plan.status, plan.go[0], plan.go[1]}, 7);
+    close_all(plan.entries.mount, weir_entry_count);
     groups_close(&plan.groups);
     if (started.error != 0) {
         if (has_groups) groups_remove(start->head.slot);

@@ -10,6 +10,7 @@ struct weir_started {
     int pidfd;
     int error;
     enum weir_stage stage;
+    int detail;
     // For the server: control socket (or the pipe to stdin), the pipe from stdout, the pipe from stderr; -1 on failure.
     int descriptors[3];
     // For the launcher: where the worker says how it failed or ended (struct weir_status).

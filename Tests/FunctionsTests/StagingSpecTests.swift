@@ -100,6 +100,7 @@ private enum VersionDocumentProbe {
     static func version(of spec: FunctionSpec) -> FunctionVersion? {
         let document = FunctionVersion.document(spec, entry: "f.py", handler: nil)
         return FunctionVersion(
-            .init(digest: "d", content: "c", document: document), namespace: "n", name: "f", codeDirectory: "/c")
+            .init(digest: "d", content: "c", document: document), namespace: "n", name: "f", codeDirectory: "/c",
+            layer: { $0 })
     }
 }

@@ -19,9 +19,6 @@ int weir_overlay_opaque(int folder, int unprivileged);
 /* Whether a file or folder (not what a link leads to) has an extended attribute. */
 int weir_has_attribute(const char *path, const char *name);
 
-/* Writes all of a file system to the disk (syncfs(2)). 0, or -1 and errno. */
-int weir_sync_file_system(int descriptor);
-
 /* The network namespace of a process and its user namespace (-1: cannot be opened), as descriptors. 0, or -1 and errno:
    EXDEV when the process shares the caller's network. */
 int weir_open_network(pid_t process, int *network, int *user);

@@ -70,6 +70,7 @@ enum {
     weir_start_groups = 1 << 12,    // in control groups of its own
     weir_start_dry = 1 << 13,       // everything but the program: ends with status 0 instead
     weir_start_broad = 1 << 14,     // keeps its capabilities (in a user namespace of its own only)
+    weir_start_control_is_input = 1 << 15,  // the socket of descriptor 3 is its stdin, too
 };
 
 enum {
@@ -122,6 +123,7 @@ enum {
     weir_mount_no_exec = 2,
     weir_mount_devices = 4,   // device files work
     weir_mount_optional = 8,  // left out when the source is not there
+    weir_mount_as_user = 16,  // what its owner owns there belongs to the worker's user (mount_setattr(2), ID-mapped mounts)
 };
 
 struct weir_entry {
@@ -179,9 +181,13 @@ struct weir_start {
     uint64_t landlock_files, landlock_network, landlock_scopes;  // what is denied unless an entry allows it
 };
 
-// Strings: source (absolute, on the host; or empty: the descriptor that comes along), target (absolute, inside).
+// Strings: source (absolute, on the host; empty: a new tmpfs, whose folder comes back as a descriptor), target (absolute,
+// inside). A descriptor that comes along is what the source must be. Flags as of a bind; uid and gid are the worker's as
+// the launcher numbers them.
 struct weir_attach {
     struct weir_request head;
+    uint32_t uid, gid;
+    uint64_t size, count;  // of a tmpfs
 };
 
 struct weir_reply {

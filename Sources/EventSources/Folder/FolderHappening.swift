@@ -18,7 +18,7 @@ package struct FolderHappening: Sendable {
     /// What the file system says (after the fact); absent when it is gone.
     package var facts: FileFacts?
     /// What was remembered of it, of something gone.
-    package var last: FolderIndex.Entry?
+    package var last: FolderFile?
     /// When the kernel's word was read, nanoseconds since 1970.
     package var observed: Int64
     /// The kernel's word; absent when it was found by looking (a listing).
@@ -26,7 +26,7 @@ package struct FolderHappening: Sendable {
 
     package init(
         _ kind: Kind, _ path: String, origin: String? = nil, isDirectory: Bool = false, facts: FileFacts? = nil,
-        last: FolderIndex.Entry? = nil, observed: Int64, record: InotifyRecord? = nil
+        last: FolderFile? = nil, observed: Int64, record: InotifyRecord? = nil
     ) {
         self.kind = kind
         self.path = path

@@ -69,7 +69,7 @@ extension FolderSource {
         }
         if mask.contains(.create), let facts = try files.facts(path), facts.kind == .file, facts.links > 1 {
             // A hard link to a finished file: nobody will close it.
-            if index[path]?.sameVersion(as: FolderIndex.Entry(facts)) != true {
+            if index[path]?.sameVersion(as: FolderFile(facts)) != true {
                 try announceListed(path, facts, as: .written)
             }
         }
@@ -103,8 +103,8 @@ extension FolderSource {
         if facts == nil { try strand(path) }
         // Deleted since, or no regular file any more: nothing that anybody could work on.
         guard let facts, facts.kind == .file else { return }
-        if index[path]?.sameVersion(as: FolderIndex.Entry(facts)) == true { return }
-        index.set(path, FolderIndex.Entry(facts))
+        if index[path]?.sameVersion(as: FolderFile(facts)) == true { return }
+        index.set(path, FolderFile(facts))
         emit(FolderHappening(.written, path, facts: facts, observed: observed, record: record))
     }
 
@@ -118,7 +118,7 @@ extension FolderSource {
             if known.inode != facts.inode { forget(path, observed, feed) }
         }
         if index[path] == nil {
-            index.set(path, FolderIndex.Entry(facts))
+            index.set(path, FolderFile(facts))
             emit(
                 FolderHappening(.written, path, isDirectory: true, facts: facts, observed: observed, record: record))
         }
@@ -131,7 +131,7 @@ extension FolderSource {
         let isDirectory = record.mask.contains(.isDirectory)
         // A listing may have been quicker than this news and have announced what took the place: that stays.
         if let known = index[path], let facts = try files.facts(path),
-            known.sameVersion(as: FolderIndex.Entry(facts))
+            known.sameVersion(as: FolderFile(facts))
         {
             return
         }
@@ -189,7 +189,7 @@ extension FolderSource {
             } else {
                 index.remove(target)
                 index.remove(origin)
-                if let known { index.set(target, facts.map { FolderIndex.Entry($0) } ?? known) }
+                if let known { index.set(target, facts.map { FolderFile($0) } ?? known) }
             }
             emit(
                 FolderHappening(
@@ -197,7 +197,7 @@ extension FolderSource {
                     observed: observed, record: to))
             if isDirectory {
                 if spec.recursive, watches.number(of: target) == nil { try await scan(.created(target), feed) }
-                if let facts { index.set(target, FolderIndex.Entry(facts)) }
+                if let facts { index.set(target, FolderFile(facts)) }
                 if !isOvertaken { try await lookAtStranded(origin, target, feed) }
             } else if known == nil, let facts, facts.kind == .file {
                 // It was never announced under its old name: it is now, or when its writer closes it.
@@ -264,13 +264,13 @@ extension FolderSource {
         switch facts.kind {
         case .directory:
             forget(path, observed, feed)
-            index.set(path, FolderIndex.Entry(facts))
+            index.set(path, FolderFile(facts))
             emit(
                 FolderHappening(.appeared, path, isDirectory: true, facts: facts, observed: observed, record: record))
             if spec.recursive { try await scan(.movedIn(path), feed) }
         case .file:
-            if index[path]?.sameVersion(as: FolderIndex.Entry(facts)) == true { return }
-            index.set(path, FolderIndex.Entry(facts))
+            if index[path]?.sameVersion(as: FolderFile(facts)) == true { return }
+            index.set(path, FolderFile(facts))
             emit(FolderHappening(kind, path, facts: facts, observed: observed, record: record))
         case .other: break
         }

@@ -39,7 +39,7 @@ extension FolderSource {
         let before = watches
         if scan.isWhole { (watches, stranded) = (FolderWatches(), []) }
         var found: [Found] = []
-        var gone: [(path: String, entry: FolderIndex.Entry)] = []
+        var gone: [(path: String, entry: FolderFile)] = []
         let mayPair = scan.isWhole && index.count > 0
         var stack = [top]
         while let directory = stack.popLast() {
@@ -129,7 +129,7 @@ extension FolderSource {
 
     private func foundDirectory(_ path: String, _ facts: FileFacts, _ scan: Scan) throws {
         guard index[path]?.inode != facts.inode || index[path]?.isDirectory != true else { return }
-        index.set(path, FolderIndex.Entry(facts))
+        index.set(path, FolderFile(facts))
         switch scan {
         case .start(announce: false): break
         case .start, .repair, .created:
@@ -141,12 +141,12 @@ extension FolderSource {
 
     /// Announces a listed file, unless it is known or somebody is still writing it.
     private func foundFile(_ path: String, _ facts: FileFacts, _ scan: Scan) throws {
-        if index[path]?.sameVersion(as: FolderIndex.Entry(facts)) == true { return }
+        if index[path]?.sameVersion(as: FolderFile(facts)) == true { return }
         switch scan {
         case .movedIn: try announceListed(path, facts, as: .appeared)
         case .start(announce: false):
             // One that is being written will be new when it is closed.
-            if probe(path) != .some { index.set(path, FolderIndex.Entry(facts)) }
+            if probe(path) != .some { index.set(path, FolderFile(facts)) }
         case .start, .repair, .created: try announceListed(path, facts, as: .written)
         }
     }
@@ -156,7 +156,7 @@ extension FolderSource {
         case .none:
             // Taken again, for the writer may have closed between the two calls.
             guard let now = try files.facts(path), now.kind == .file else { return }
-            index.set(path, FolderIndex.Entry(now))
+            index.set(path, FolderFile(now))
             emit(FolderHappening(kind, path, facts: now, observed: clock.wall()))
         case .some, .gone: break
         case .unknown: unsettled[path] = (facts, clock.steady())
@@ -182,22 +182,22 @@ extension FolderSource {
                 continue
             }
             unsettled[path] = nil
-            if index[path]?.sameVersion(as: FolderIndex.Entry(facts)) == true { continue }
-            index.set(path, FolderIndex.Entry(facts))
+            if index[path]?.sameVersion(as: FolderFile(facts)) == true { continue }
+            index.set(path, FolderFile(facts))
             emit(FolderHappening(.written, path, facts: facts, observed: clock.wall()))
         }
     }
 
     /// Ends a whole scan: what is gone here and new there under the same inode, unchanged, was moved.
     private func settle(
-        _ found: [Found], _ gone: [(path: String, entry: FolderIndex.Entry)], _ scan: Scan
+        _ found: [Found], _ gone: [(path: String, entry: FolderFile)], _ scan: Scan
     ) async throws {
         let now = clock.wall()
-        var vanished: [UInt64: (path: String, entry: FolderIndex.Entry)] = [:]
+        var vanished: [UInt64: (path: String, entry: FolderFile)] = [:]
         for one in gone where !one.entry.isDirectory { vanished[one.entry.inode] = one }
         var moved: Set<String> = []
         for one in found {
-            let entry = FolderIndex.Entry(one.facts)
+            let entry = FolderFile(one.facts)
             if let old = vanished[entry.inode], old.entry.sameVersion(as: entry) {
                 vanished[entry.inode] = nil
                 moved.insert(old.path)

@@ -170,7 +170,7 @@ package actor FolderSource: EventSource {
             let name = entry.key.dropFirst(statePrefix.count)
             if name == "complete" {
                 known = (true, UInt64(String(decoding: value, as: UTF8.self)))
-            } else if name.hasPrefix("at/"), let decoded = FolderIndex.Entry(encoded: value) {
+            } else if name.hasPrefix("at/"), let decoded = FolderFile(encoded: value) {
                 let path = String(name.dropFirst(2))
                 // What was remembered of another folder, when the specification has changed, is of no use.
                 if path.hasPrefix(root + "/") { index.set(path, decoded) }

@@ -1,5 +1,6 @@
 import CloudEvents
 import Glibc
+package import Outbound
 package import Persistence
 package import StorageEvents
 
@@ -10,15 +11,18 @@ package struct SourceFactory: Sendable {
     private let zones: String
     private let files: any FileAccess
     private let lineOptions: LineDecoder.Options
+    private let secrets: SecretStore
 
     /// - Parameters:
     ///   - host: this machine's name, for `file://<host>`.
     ///   - zones: the folder of the tz database.
+    ///   - secrets: what specifications name in place of tokens and passwords.
     ///   - lineOptions: what the decoders of standard input are told, the reader of CloudEvents above all.
     package init(
         store: any StateStore, host: String = Self.hostName, zones: String = "/usr/share/zoneinfo",
-        files: any FileAccess = PosixFiles(), lineOptions: LineDecoder.Options = .init()
+        files: any FileAccess = PosixFiles(), secrets: SecretStore = .none, lineOptions: LineDecoder.Options = .init()
     ) {
+        self.secrets = secrets
         self.lineOptions = lineOptions
         self.store = store
         self.host = host
@@ -36,6 +40,8 @@ package struct SourceFactory: Sendable {
             return BillingSource(id: id, spec: billing, output: output, store: store, files: files) { date, state in
                 try BillingLineDecoder(date: date, zone: zone, state: state)
             }
+        case .dcacheEvents(let events):
+            return try DCacheEventsSource(id: id, spec: events, output: output, store: store, secrets: secrets)
         case .stdin(let format):
             guard let known = StorageEventFormat(rawValue: format) else {
                 throw SourceError(.unsupported, "Lines of the format \"\(format)\" cannot be read.")

@@ -1,44 +1,10 @@
 import CloudEvents
 import Manifest
 
-extension DocumentReader {
-    /// A folder's absolute path, without `/` at its end.
-    fileprivate mutating func directory(_ key: String) throws(DocumentError) -> String {
-        let text = try requiredString(key)
-        guard text.hasPrefix("/") else {
-            throw DocumentError(
-                path: path(of: key), message: "\"\(text)\" is not an absolute path: it must begin with /")
-        }
-        guard !text.split(separator: "/").contains("..") else {
-            throw DocumentError(path: path(of: key), message: "\"\(text)\" must not contain \"..\"")
-        }
-        var folder = Substring(text)
-        while folder.count > 1, folder.last == "/" { folder.removeLast() }
-        return String(folder)
-    }
-
-    fileprivate mutating func strings(_ key: String) throws(DocumentError) -> [String] {
-        guard let values = try array(key) else { return [] }
-        var texts: [String] = []
-        for (index, value) in values.enumerated() {
-            guard let text = value.string, !text.isEmpty else {
-                throw DocumentError(
-                    path: "\(path(of: key))[\(index)]", message: "a string was expected, not \(value.kindName)")
-            }
-            texts.append(text)
-        }
-        return texts
-    }
-}
-
 extension BillingSpec {
     init(_ reader: inout DocumentReader) throws(DocumentError) {
         let directory = try reader.directory("directory")
-        let zone = try reader.string("timezone") ?? "UTC"
-        guard !zone.isEmpty, !zone.hasPrefix("/"), !zone.contains("..") else {
-            throw DocumentError(
-                path: reader.path(of: "timezone"), message: "\"\(zone)\" is no time zone: write Europe/Berlin or UTC")
-        }
+        let zone = try reader.zone("timezone")
         let start = try reader.word("start", of: Start.allCases.map(\.rawValue)) ?? Start.earliest.rawValue
         // Both layouts are found by looking, so the word is accepted and says nothing more.
         _ = try reader.word("layout", of: ["auto"])
@@ -65,14 +31,8 @@ extension FolderSpec {
         )
         let existing = try reader.word("existing", of: Existing.allCases.map(\.rawValue)) ?? Existing.announce.rawValue
         var publish: InotifyMask = []
-        for (index, name) in try reader.strings("publish").enumerated() {
-            guard Self.extras.contains(name), let flag = InotifyMask(name: name) else {
-                let near = Suggestion.nearest(to: name, in: Self.extras).map { ": did you mean \"\($0)\"?" } ?? ""
-                throw DocumentError(
-                    path: "\(reader.path(of: "publish"))[\(index)]",
-                    message: "\"\(name)\" is not one of \(Self.extras.joined(separator: ", "))\(near)")
-            }
-            publish.insert(flag)
+        for name in try reader.words("publish", of: Self.extras) {
+            if let flag = InotifyMask(name: name) { publish.insert(flag) }
         }
         self.init(
             directory: directory, recursive: recursive, filter: filter,

@@ -9,6 +9,8 @@ package struct SourceSpec: Sendable, Hashable {
         case dcacheBilling(BillingSpec)
         /// A watched folder.
         case folder(FolderSpec)
+        /// The event stream of a dCache frontend.
+        case dcacheEvents(DCacheEventsSpec)
         /// Lines on standard input, in a format of StorageEvents.
         case stdin(format: String)
         /// Events that are posted to the channel's resource: nothing runs.
@@ -28,7 +30,7 @@ package struct SourceSpec: Sendable, Hashable {
     }
 
     /// The words for `kind`.
-    package static let kinds = ["dcache-billing", "folder", "stdin", "http"]
+    package static let kinds = ["dcache-billing", "dcache-sse", "folder", "stdin", "http"]
     /// The formats that `stdin` reads.
     package static let formats = StorageEventFormat.allCases.map(\.rawValue).sorted()
 
@@ -49,6 +51,7 @@ package struct SourceSpec: Sendable, Hashable {
         }
         switch kind {
         case "dcache-billing": self.kind = .dcacheBilling(try BillingSpec(&reader))
+        case "dcache-sse": self.kind = .dcacheEvents(try DCacheEventsSpec(&reader))
         case "folder": self.kind = .folder(try FolderSpec(&reader))
         case "stdin":
             guard let format = try reader.word("format", of: Self.formats) else {
@@ -69,6 +72,9 @@ package struct SourceSpec: Sendable, Hashable {
         case .dcacheBilling(let billing):
             object["kind"] = "dcache-billing"
             billing.write(into: &object)
+        case .dcacheEvents(let events):
+            object["kind"] = "dcache-sse"
+            events.write(into: &object)
         case .folder(let folder):
             object["kind"] = "folder"
             folder.write(into: &object)

@@ -83,14 +83,17 @@ extension WorkerSpecification {
             environment.append("\(variable.name)=\(variable.value)")
         }
         let memory = max(version.limits.memory, 16 << 20)
+        var limits = [
+            ResourceLimit(.openFiles, 1024), ResourceLimit(.coreSize, 0),
+            ResourceLimit(.fileSize, configuration.fileSizeLimit),
+        ]
+        // Where nothing limits the tree: what a process may write to. Not RLIMIT_AS, which counts shared libraries and
+        // ranges that some run times reserve by the gigabyte without touching them; and even this counts stacks and
+        // buffers that the threads of numerical libraries never fill, so it is not used where a control group counts
+        // what is really there.
+        if isolation?.limitsTrees != true { limits.append(ResourceLimit(.memory, UInt64(memory))) }
         self.init(
-            arguments: arguments, environment: environment, directory: paths.code,
-            limits: [
-                // What is written to, not what is mapped. RLIMIT_AS would count shared libraries and reserved ranges,
-                // which some run times take by the gigabyte without touching them.
-                ResourceLimit(.memory, UInt64(memory)), ResourceLimit(.openFiles, 1024), ResourceLimit(.coreSize, 0),
-                ResourceLimit(.fileSize, configuration.fileSizeLimit),
-            ],
+            arguments: arguments, environment: environment, directory: paths.code, limits: limits,
             framing: framing, maximumMessage: maximumMessage,
             sandbox: isolation.map { _ in SandboxSpecification(version, configuration, memory: memory) })
     }

@@ -32,7 +32,10 @@ struct Isolation: Sendable {
     /// A plan for a worker; `user` is its own id on the privileged way.
     func plan(for sandbox: SandboxSpecification, user: UInt32) -> StartPlan {
         var plan = StartPlan()
-        guard way != .none else { return plan }
+        guard way != .none else {
+            limit(&plan, sandbox)
+            return plan
+        }
         plan.set(weir_start_confined)
         plan.filter = filters.isEmpty ? nil : .standard
         if way == .landlock {
@@ -53,7 +56,7 @@ struct Isolation: Sendable {
             plan.userMap = .init(inside: Self.innerUser, outside: 0)
             plan.groupMap = .init(inside: Self.innerUser, outside: 0)
         }
-        plan.entries = system + RootFileSystem.own(of: sandbox, user: plan.user)
+        plan.entries = system + RootFileSystem.own(of: sandbox, user: plan.user, mapsOwners: plan.mapsOwners)
         if landlockVersion >= 2 {
             // The root holds only what may be seen: here Landlock is the second wall, for what a mount or a namespace
             // should have kept out already.
@@ -70,9 +73,16 @@ struct Isolation: Sendable {
     }
 
     private func limit(_ plan: inout StartPlan, _ sandbox: SandboxSpecification) {
-        guard groups != nil else { return }
+        let memory = UInt64(max(sandbox.memory, 16 << 20))
+        guard groups != nil else {
+            guard way != .none else { return }
+            plan.watchedMemory = memory
+            // Counted by user: only where the worker has one, or a user namespace, of its own.
+            if way != .landlock { plan.processesOfUser = UInt64(sandbox.processes + 1) }
+            return
+        }
         plan.set(weir_start_groups)
-        plan.memory = UInt64(max(sandbox.memory, 16 << 20))
+        plan.memory = memory
         // Process 1 is the sandbox's own.
         plan.processes = UInt32(clamping: sandbox.processes + 1)
         plan.cpuWeight = UInt32(clamping: max(2, sandbox.cpuShare * 1_024 / 1_000))

@@ -10,6 +10,7 @@ struct IsolationProbe: Sendable {
     let logger: Logger
 
     func run(minimum: Int, maximum: Int) async -> Isolation {
+        PrivateFolder.sweep()
         var isolation = Isolation(
             way: .none, report: IsolationReport(level: 0, maximum: maximum, minimum: minimum), groups: nil,
             landlockVersion: Int(weir_landlock_version()), filters: [], system: RootFileSystem.system())
@@ -46,6 +47,20 @@ struct IsolationProbe: Sendable {
         }
         if isolation.groups == nil { groups?.remove() }
         isolation.report.features = isolation.way == .none ? features : refused + features
+        isolation.report.controlGroups = isolation.groups?.kind ?? "none"
+        return isolation
+    }
+
+    /// No isolation, but control groups if they work.
+    func limits() async -> Isolation {
+        var isolation = Isolation(
+            way: .none, report: IsolationReport(level: 0, maximum: 0, minimum: 0), groups: nil, landlockVersion: 0,
+            filters: [], system: [])
+        let groups = ControlGroups()
+        var features: [IsolationReport.Feature] = []
+        isolation.groups = await usable(groups, isolation, &features)
+        if isolation.groups == nil { groups.remove() }
+        isolation.report.features = features
         isolation.report.controlGroups = isolation.groups?.kind ?? "none"
         return isolation
     }
@@ -192,7 +207,7 @@ private struct Trial: Sendable {
     /// A shell in a whole sandbox, with everything that is done to running ones.
     func whole() async -> String? {
         let failures = Mutex<[String]>([])
-        let canAttach = isolation.way != .landlock
+        let canAttach = isolation.way == .privileged || isolation.way == .rootless
         let end = await end(of: plan, ["/bin/sh", "-c", "read line; test \"$line\" = go"]) { worker in
             let note: @Sendable (SandboxError?) -> Void = { error in
                 if let error { failures.withLock { $0.append(error.message) } }

@@ -57,7 +57,7 @@ enum RootFileSystem {
     }
 
     /// A worker's own part.
-    static func own(of sandbox: SandboxSpecification, user: UInt32) -> [Entry] {
+    static func own(of sandbox: SandboxSpecification, user: UInt32, mapsOwners: Bool) -> [Entry] {
         var entries = [
             Entry(
                 kind: weir_entry_scratch, mode: 0o700, size: UInt64(max(sandbox.temporaryBytes, 64 << 10)),
@@ -78,15 +78,16 @@ enum RootFileSystem {
         for mount in sandbox.mounts {
             entries.append(
                 Entry(
-                    kind: weir_entry_bind, flags: flags(of: mount), source: mount.source,
+                    kind: weir_entry_bind, flags: flags(of: mount, mapsOwners: mapsOwners), source: mount.source,
                     target: String(mount.target.drop { $0 == "/" })))
         }
         return entries
     }
 
-    static func flags(of mount: SandboxMount) -> UInt32 {
+    static func flags(of mount: SandboxMount, mapsOwners: Bool) -> UInt32 {
         UInt32(
-            (mount.isReadOnly ? weir_mount_read_only : 0) | (mount.allowsExecution ? 0 : weir_mount_no_exec)
+            (mount.isOwnedByWorker && mapsOwners ? weir_mount_as_user : 0)
+                | (mount.isReadOnly ? weir_mount_read_only : 0) | (mount.allowsExecution ? 0 : weir_mount_no_exec)
                 | (mount.isOptional ? weir_mount_optional : 0))
     }
 

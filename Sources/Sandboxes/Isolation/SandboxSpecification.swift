@@ -55,6 +55,10 @@ package struct SandboxMount: Sendable, Hashable {
     package var allowsExecution: Bool
     /// Left out when the source is not there.
     package var isOptional: Bool
+    /// What its owner owns there belongs to the worker, whichever user that is: it may read what only the owner may, and
+    /// what it writes is the owner's. Fails on file systems that have no ID-mapped mounts (network file systems), where a
+    /// worker is a stranger to the files. A folder of root's that may be written to stays root's.
+    package var isOwnedByWorker = false
 
     package init(
         source: String, target: String, isReadOnly: Bool = true, allowsExecution: Bool = true, isOptional: Bool = false

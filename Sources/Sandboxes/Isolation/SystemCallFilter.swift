@@ -17,6 +17,8 @@ enum SystemCallFilter {
     private static let namespaceFlags: [UInt64] = [
         0x80, 0x0002_0000, 0x0200_0000, 0x0400_0000, 0x0800_0000, 0x1000_0000, 0x2000_0000, 0x4000_0000,
     ]
+    static var allNamespaces: UInt64 { namespaceFlags.reduce(0, |) }
+
     /// The BPF program.
     static func compile(_ kind: Kind) throws(SandboxError) -> [UInt8] {
         // Everything else: "not permitted", which libraries know how to live with.
@@ -35,8 +37,7 @@ enum SystemCallFilter {
             filter.allow("clone")
         } else {
             // Threads and processes, no namespaces. The flags are the first argument here (not so on s390).
-            let all = namespaceFlags.reduce(0, |)
-            filter.allow("clone", [Rules.masked(0, all, 0)])
+            filter.allow("clone", [Rules.masked(0, allNamespaces, 0)])
             // Its flags lie in memory, where a filter cannot look: "not there" makes the C library use clone.
             filter.refuse("clone3", ENOSYS)
         }

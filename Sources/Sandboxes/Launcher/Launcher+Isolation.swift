@@ -18,8 +18,54 @@ extension Launcher {
         return isolation.report
     }
 
+    /// For workers that a program isolates itself, as container engines do: limits by control groups where the host gives
+    /// them, nothing else. Once, instead of ``prepare(minimum:maximum:)``; whether there are limits.
+    @discardableResult
+    package func prepareLimits() async -> Bool {
+        let isolation = await IsolationProbe(configuration: configuration, logger: logger).limits()
+        state.withLock { state in
+            state.isolation = isolation
+            state.ownsGroups = true
+        }
+        return isolation.groups != nil
+    }
+
     /// Uses what another has found out, for its trials.
     func use(_ isolation: Isolation) { state.withLock { $0.isolation = isolation } }
+
+    /// A worker without a file system of its own writes its temporary files to a folder of its own.
+    func givePrivateFolder(
+        _ slot: UInt64, _ specification: inout WorkerSpecification, _ plan: inout StartPlan
+    ) throws(SandboxError) {
+        let folder = try PrivateFolder.make(slot: slot)
+        plan.privateFolder = folder
+        plan.entries.append(
+            .init(
+                kind: weir_entry_allow, size: plan.landlock.files & ~LandlockSets.makeDevices, target: folder))
+        for name in ["TMPDIR", "HOME"] {
+            for index in specification.environment.indices
+            where specification.environment[index] == "\(name)=\(SandboxPath.temporary)" {
+                specification.environment[index] = "\(name)=\(folder)"
+            }
+        }
+    }
+
+    /// Looks at the trees that no control group limits, when it is time; ends those that have grown too large.
+    func watchMemory() {
+        let due = state.withLock { state -> [Worker] in
+            let now = MonotonicClock.milliseconds
+            guard !state.watched.isEmpty, now >= state.watchAt else { return [] }
+            state.watchAt = now + MemoryWatch.interval
+            return state.watched.compactMap { state.workers[$0] }
+        }
+        for worker in due {
+            guard let limit = worker.plan.watchedMemory, worker.pid > 0,
+                MemoryWatch.memory(ofTree: worker.pid, beyond: limit) > limit
+            else { continue }
+            worker.noteOutOfMemory()
+            worker.kill()
+        }
+    }
 
     static func plan(for specification: WorkerSpecification, _ state: inout State) throws(SandboxError) -> StartPlan {
         guard let sandbox = specification.sandbox else { return StartPlan() }
@@ -61,31 +107,26 @@ struct UserNumbers: Sendable {
 
 extension Launcher {
     private func ask(
-        _ kind: weir_request_kind, _ worker: Worker, flags: UInt32 = 0, strings: [String] = [], descriptor: Int32 = -1,
-        what: String, _ then: @escaping @Sendable (Result<(weir_reply, Int32), SandboxError>) -> Void
+        _ worker: Worker, _ what: String, descriptor: Int32 = -1,
+        _ then: @escaping @Sendable (Result<(weir_reply, Int32), SandboxError>) -> Void,
+        request: (UInt64) throws(SandboxError) -> [UInt8]
     ) {
         let failure = state.withLock { state -> SandboxError? in
+            guard state.process != nil, state.workers[worker.slot] != nil else {
+                return SandboxError(.sandboxFailed, "\(what): the worker has ended")
+            }
+            let token = state.expect { reply, descriptor in
+                if let error = LauncherFailure.action(reply, what) {
+                    then(.failure(error))
+                } else {
+                    then(.success((reply, descriptor)))
+                }
+            }
             do throws(SandboxError) {
-                guard state.process != nil, state.workers[worker.slot] != nil else {
-                    throw SandboxError(.sandboxFailed, "\(what): the worker has ended")
-                }
-                let token = state.expect { reply, descriptor in
-                    if let error = LauncherFailure.action(reply, what) {
-                        then(.failure(error))
-                    } else {
-                        then(.success((reply, descriptor)))
-                    }
-                }
-                do throws(SandboxError) {
-                    let request = try StartRequest.encode(
-                        kind: kind, slot: worker.slot, flags: flags, token: token, strings: strings)
-                    send(request, descriptor: descriptor, &state)
-                } catch {
-                    state.pending[token] = nil
-                    throw error
-                }
+                send(try request(token), descriptor: descriptor, &state)
                 return nil
             } catch {
+                state.pending[token] = nil
                 return error
             }
         }
@@ -94,45 +135,71 @@ extension Launcher {
         then(.failure(failure))
     }
 
+    /// The worker's user as the launcher numbers it: an ordinary user's launcher is root of its own namespace, which is
+    /// that user outside.
+    private func launcherUser(of worker: Worker) -> UInt32 {
+        worker.plan.has(weir_start_new_user) ? 0 : worker.plan.user
+    }
+
     func attach(
         _ worker: Worker, _ mount: SandboxMount, verifying descriptor: Int32,
         _ then: @escaping @Sendable (SandboxError?) -> Void
     ) {
+        let flags = RootFileSystem.flags(of: mount, mapsOwners: worker.plan.mapsOwners)
         ask(
-            weir_request_attach, worker, flags: RootFileSystem.flags(of: mount), strings: [mount.source, mount.target],
-            descriptor: descriptor, what: "\(mount.source) cannot be shown at \(mount.target)"
-        ) { then($0.error) }
+            worker, "\(mount.source) cannot be shown at \(mount.target)", descriptor: descriptor, { then($0.error) }
+        ) { token throws(SandboxError) in
+            try StartRequest.attach(
+                weir_request_attach, slot: worker.slot, flags: flags, user: launcherUser(of: worker), token: token,
+                strings: [mount.source, mount.target])
+        }
+    }
+
+    func attachScratch(
+        _ worker: Worker, _ target: String, _ bytes: Int64, _ files: Int,
+        _ then: @escaping @Sendable (Result<Int32, SandboxError>) -> Void
+    ) {
+        ask(worker, "there can be no folder at \(target)", { then($0.map { $0.1 }) }) { token throws(SandboxError) in
+            try StartRequest.attach(
+                weir_request_attach, slot: worker.slot, user: launcherUser(of: worker),
+                bytes: UInt64(max(bytes, 4_096)),
+                files: UInt64(max(files, 2)), token: token, strings: ["", target])
+        }
     }
 
     func detach(_ worker: Worker, _ target: String, _ then: @escaping @Sendable (SandboxError?) -> Void) {
-        ask(
-            weir_request_detach, worker, strings: ["", target], what: "\(target) cannot be taken out"
-        ) { then($0.error) }
+        ask(worker, "\(target) cannot be taken out", { then($0.error) }) { token throws(SandboxError) in
+            try StartRequest.attach(weir_request_detach, slot: worker.slot, token: token, strings: ["", target])
+        }
     }
 
     func freeze(_ worker: Worker, _ frozen: Bool, _ then: @escaping @Sendable (SandboxError?) -> Void) {
-        ask(
-            frozen ? weir_request_freeze : weir_request_thaw, worker,
-            what: frozen ? "the worker cannot be frozen" : "the worker cannot be thawed"
-        ) { then($0.error) }
+        ask(worker, frozen ? "the worker cannot be frozen" : "the worker cannot be thawed", { then($0.error) }) {
+            token in
+            StartRequest.encode(
+                kind: frozen ? weir_request_freeze : weir_request_thaw, slot: worker.slot, token: token)
+        }
     }
 
     func statistics(
         _ worker: Worker, _ then: @escaping @Sendable (Result<WorkerStatistics, SandboxError>) -> Void
     ) {
-        ask(weir_request_stats, worker, what: "the worker cannot be measured") { result in
-            then(
-                result.map { reply, _ in
-                    WorkerStatistics(
-                        memory: reply.memory_bytes, peakMemory: reply.peak_bytes, processes: Int(reply.processes),
-                        cpuMicroseconds: reply.user_microseconds + reply.system_microseconds)
-                })
-        }
+        ask(
+            worker, "the worker cannot be measured",
+            { result in
+                then(
+                    result.map { reply, _ in
+                        WorkerStatistics(
+                            memory: reply.memory_bytes, peakMemory: reply.peak_bytes, processes: Int(reply.processes),
+                            cpuMicroseconds: reply.user_microseconds + reply.system_microseconds)
+                    })
+            }
+        ) { token in StartRequest.encode(kind: weir_request_stats, slot: worker.slot, token: token) }
     }
 
     func listen(_ worker: Worker, _ port: UInt16, _ then: @escaping @Sendable (Result<Int32, SandboxError>) -> Void) {
-        ask(weir_request_listen, worker, flags: UInt32(port), what: "there can be no listener in the sandbox") {
-            then($0.map { $0.1 })
+        ask(worker, "there can be no listener in the sandbox", { then($0.map { $0.1 }) }) { token in
+            StartRequest.encode(kind: weir_request_listen, slot: worker.slot, flags: UInt32(port), token: token)
         }
     }
 

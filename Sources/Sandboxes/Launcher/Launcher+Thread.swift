@@ -43,6 +43,7 @@ extension Launcher {
             let count = Int(weir_poller_wait(poller, &ready, 64, waitTime()))
             for index in 0..<max(count, 0) { handle(token: ready[index].token, events: ready[index].events) }
             wakeLogs()
+            watchMemory()
             if MonotonicClock.milliseconds >= deadline.load(ordering: .relaxed) {
                 deadline.store(.max, ordering: .relaxed)
                 let body = state.withLock { $0.onDeadline }
@@ -60,7 +61,9 @@ extension Launcher {
     private func waitTime() -> Int32 {
         var due = deadline.load(ordering: .relaxed)
         let now = MonotonicClock.milliseconds
-        if state.withLock({ !$0.resting.isEmpty }) { due = min(due, now + Self.logRest) }
+        let (rests, watch) = state.withLock { (!$0.resting.isEmpty, $0.watched.isEmpty ? .max : $0.watchAt) }
+        if rests { due = min(due, now + Self.logRest) }
+        due = min(due, watch)
         return due == .max ? -1 : Int32(clamping: max(0, due - now))
     }
 
@@ -166,13 +169,17 @@ extension Launcher {
                 return state.workers.removeValue(forKey: reply.slot)
             }
             if let failed {
-                state.withLock { $0.users.give(back: failed.plan.user) }
+                state.withLock { state in
+                    state.users.give(back: failed.plan.user)
+                    state.watched.remove(failed.slot)
+                }
+                if let folder = failed.plan.privateFolder { PrivateFolder.remove(folder) }
                 let reason = LauncherFailure.start(reply, failed.specification, failed.plan)
                 failed.handler.worker(failed, ended: .notStarted(reason))
             }
             return
         }
-        let isFramed = worker.specification.framing == .lengthPrefixed
+        let isFramed = !worker.specification.framing.isOnStandardStreams
         let descriptors = Worker.Descriptors(
             input: received[0], output: isFramed ? received[0] : received[1],
             // A program that speaks lines has its messages on stdout; only stderr is a log.
@@ -202,7 +209,7 @@ extension Launcher {
             status: reply.exit_status < 0 ? nil : reply.exit_status, signal: reply.signal,
             cpuMicroseconds: reply.user_microseconds + reply.system_microseconds,
             peakMemory: reply.peak_bytes,
-            outOfMemory: reply.out_of_memory > 0 && (reply.exit_status != 0 || reply.signal != 0))
+            outOfMemory: (reply.out_of_memory > 0 && reply.exit_status != 0) || worker.isOutOfMemory)
         end(worker, .exited(record))
     }
 
@@ -215,8 +222,10 @@ extension Launcher {
         for one in Set(all) where one >= 0 { close(one) }
         state.withLock { state in
             state.workers[worker.slot] = nil
+            state.watched.remove(worker.slot)
             state.users.give(back: worker.plan.user)
         }
+        if let folder = worker.plan.privateFolder { PrivateFolder.remove(folder) }
         worker.handler.worker(worker, ended: end)
     }
 

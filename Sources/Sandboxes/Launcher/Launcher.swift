@@ -35,6 +35,10 @@ package final class Launcher: Sendable {
         /// Log pipes that are left alone for a moment: (token, descriptor).
         var resting: [(token: UInt64, descriptor: Int32)] = []
         var restUntil: Int64 = 0
+        /// When the trees that no control group limits are looked at next.
+        var watchAt: Int64 = 0
+        /// Their slots.
+        var watched: Set<UInt64> = []
         var onDeadline: (@Sendable () -> Void)?
         /// What this host gives; `nil` before it was tried.
         var isolation: Isolation?
@@ -103,6 +107,7 @@ package final class Launcher: Sendable {
     func start(
         _ specification: WorkerSpecification, _ plan: StartPlan, handler: any WorkerHandler
     ) throws(SandboxError) -> Worker {
+        var (specification, plan) = (specification, plan)
         var ledger: Ledger?
         var descriptor: Int32 = -1
         if specification.framing == .lengthPrefixed {
@@ -118,6 +123,7 @@ package final class Launcher: Sendable {
             return state.nextSlot
         }
         do {
+            if plan.level == 1 { try givePrivateFolder(slot, &specification, &plan) }
             let request = try StartRequest.encode(slot: slot, specification, plan)
             let worker = Worker(
                 slot: slot, specification: specification, plan: plan, ledger: ledger, handler: handler, control: self)
@@ -125,13 +131,16 @@ package final class Launcher: Sendable {
                 guard !state.isStopping else { return .failure(SandboxError(.stopped, "the server is stopping")) }
                 return Result { () throws(SandboxError) in try spawnIfNeeded(&state) }.map {
                     state.workers[slot] = worker
+                    if plan.watchedMemory != nil { state.watched.insert(slot) }
                     state.process?.slots.insert(slot)
                     send(request, descriptor: descriptor, &state)
                 }
             }
             try outcome.get()
+            if plan.watchedMemory != nil { weir_wake_signal(wake) }
             return worker
         } catch {
+            if let folder = plan.privateFolder { PrivateFolder.remove(folder) }
             if descriptor >= 0 { close(descriptor) }
             throw error
         }

@@ -33,10 +33,19 @@ struct StartPlan: Sendable {
     var processes: UInt32 = 0
     var cpuWeight: UInt32 = 0
     var cpuQuota: UInt32 = 0
+    /// Processes of its user, where no control group counts them.
+    var processesOfUser: UInt64?
+    /// The memory of the tree that the server watches over, where no control group does.
+    var watchedMemory: UInt64?
+    /// Its folder for temporary files, where it has no file system of its own for that.
+    var privateFolder: String?
     var landlock = LandlockSets()
 
     mutating func set(_ flag: Int) { flags |= UInt32(flag) }
     func has(_ flag: Int) -> Bool { flags & UInt32(flag) != 0 }
+
+    /// Whether what a mount's owner owns can be made to belong to the worker's own user: only where that is another.
+    var mapsOwners: Bool { has(weir_start_ids) }
 
     /// The level of isolation that this gives.
     var level: Int {

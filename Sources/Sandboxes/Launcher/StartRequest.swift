@@ -11,7 +11,7 @@ enum StartRequest {
         let strings = try strings(all)
         guard MemoryLayout<weir_start>.size + strings.count <= Int(weir_request_bytes),
             specification.arguments.count <= 1024, specification.environment.count <= 1024,
-            specification.limits.count <= Int(weir_limit_count), plan.entries.count <= Int(weir_entry_count)
+            specification.limits.count < Int(weir_limit_count), plan.entries.count <= Int(weir_entry_count)
         else {
             throw SandboxError(
                 .requestTooLarge,
@@ -20,10 +20,17 @@ enum StartRequest {
         }
         var request = weir_start()
         request.head = head(weir_request_start, slot: slot, strings: strings.count)
-        request.head.flags = plan.flags | (specification.framing == .lines ? UInt32(weir_start_on_stdio) : 0)
+        request.head.flags = plan.flags
+        switch specification.framing {
+        case .lengthPrefixed: break
+        case .lines: request.head.flags |= UInt32(weir_start_on_stdio)
+        case .actionLoop: request.head.flags |= UInt32(weir_start_control_is_input)
+        }
         request.argument_count = UInt32(specification.arguments.count)
         request.environment_count = UInt32(specification.environment.count)
-        request.limit_count = UInt32(specification.limits.count)
+        var limits = specification.limits
+        if let processes = plan.processesOfUser { limits.append(.init(.processes, processes)) }
+        request.limit_count = UInt32(limits.count)
         request.entry_count = UInt32(plan.entries.count)
         request.uid = plan.user
         request.gid = plan.group
@@ -38,9 +45,9 @@ enum StartRequest {
         request.landlock_network = plan.landlock.network
         request.landlock_scopes = plan.landlock.scopes
         withUnsafeMutableBytes(of: &request.limits) { bytes in
-            let limits = bytes.bindMemory(to: weir_limit.self)
-            for (index, limit) in specification.limits.enumerated() {
-                limits[index] = weir_limit(resource: number(of: limit.resource), reserved: 0, value: limit.value)
+            let places = bytes.bindMemory(to: weir_limit.self)
+            for (index, limit) in limits.enumerated() {
+                places[index] = weir_limit(resource: number(of: limit.resource), reserved: 0, value: limit.value)
             }
         }
         withUnsafeMutableBytes(of: &request.entries) { bytes in
@@ -76,11 +83,24 @@ enum StartRequest {
     }
 
     static func encode(
-        kind: weir_request_kind, slot: UInt64 = 0, flags: UInt32 = 0, token: UInt64 = 0, strings: [String] = []
+        kind: weir_request_kind, slot: UInt64, flags: UInt32 = 0, token: UInt64
+    ) -> [UInt8] {
+        var request = head(kind, slot: slot, token: token)
+        request.flags = flags
+        return withUnsafeBytes(of: &request) { Array($0) }
+    }
+
+    /// Of a mount into a running worker, or out of it.
+    static func attach(
+        _ kind: weir_request_kind, slot: UInt64, flags: UInt32 = 0, user: UInt32 = 0, bytes: UInt64 = 0,
+        files: UInt64 = 0, token: UInt64, strings: [String]
     ) throws(SandboxError) -> [UInt8] {
         let strings = try self.strings(strings)
-        var request = head(kind, slot: slot, strings: strings.count, token: token)
-        request.flags = flags
+        var request = weir_attach()
+        request.head = head(kind, slot: slot, strings: strings.count, token: token)
+        request.head.flags = flags
+        (request.uid, request.gid) = (user, user)
+        (request.size, request.count) = (bytes, files)
         return withUnsafeBytes(of: &request) { Array($0) } + strings
     }
 

@@ -32,6 +32,7 @@ package final class Worker: Sendable {
         var written = 0
         var wantsToWrite = false
         var closesInput = false
+        var isOutOfMemory = false
         /// The beginning of a message whose rest is still to come. Only the I/O thread touches it.
         var inbox: [UInt8] = []
     }
@@ -87,6 +88,13 @@ package final class Worker: Sendable {
         _ mount: SandboxMount, verifying descriptor: Int32, then: @escaping @Sendable (SandboxError?) -> Void
     ) { control.attach(self, mount, verifying: descriptor, then) }
 
+    /// Gives it a private folder of `bytes` and `files` at most, its own; what it holds counts as the worker's memory.
+    /// `then` gets a descriptor of the folder, which stays readable after the mount is taken out or the worker has ended;
+    /// who asked owns it. What lies there is the worker's word: expect links, pipes, and changes while you look.
+    package func attachScratch(
+        at target: String, bytes: Int64, files: Int, then: @escaping @Sendable (Result<Int32, SandboxError>) -> Void
+    ) { control.attachScratch(self, target, bytes, files, then) }
+
     /// Takes a mount out. What has it open keeps it until it closes that.
     package func detach(_ target: String, then: @escaping @Sendable (SandboxError?) -> Void) {
         control.detach(self, target, then)
@@ -125,6 +133,10 @@ package final class Worker: Sendable {
     }
 
     // MARK: The I/O thread's side
+
+    /// It is ended because its tree has grown too large.
+    func noteOutOfMemory() { state.withLock { $0.isOutOfMemory = true } }
+    var isOutOfMemory: Bool { state.withLock { $0.isOutOfMemory } }
 
     var descriptors: Descriptors { state.withLock { $0.descriptors } }
 
@@ -269,7 +281,7 @@ package final class Worker: Sendable {
             guard inbox.count >= 4 else { return false }
             return inbox.withUnsafeBytes { inbox.count >= 4 + Int($0.loadUnaligned(as: UInt32.self).littleEndian) }
                 || inbox.count > specification.maximumMessage
-        case .lines:
+        case .lines, .actionLoop:
             return inbox[known...].contains(0x0A)
         }
     }
@@ -293,7 +305,7 @@ package final class Worker: Sendable {
                 handler.worker(self, sent: UnsafeRawBufferPointer(rebasing: bytes[range]))
                 position += 4 + length
             }
-        case .lines:
+        case .lines, .actionLoop:
             while let start = bytes.baseAddress, position < bytes.count,
                 let end = memchr(start + position, 0x0A, bytes.count - position)
             {
@@ -307,7 +319,7 @@ package final class Worker: Sendable {
 
     /// A program may end its last line with its own end.
     func endOfMessages() {
-        guard specification.framing == .lines else { return }
+        guard specification.framing != .lengthPrefixed else { return }
         let rest = state.withLock { state in
             defer { state.inbox = [] }
             return state.inbox
@@ -321,6 +333,9 @@ protocol WorkerControl: AnyObject, Sendable {
     func kill(_ slot: UInt64)
     func attach(
         _ worker: Worker, _ mount: SandboxMount, verifying: Int32, _ then: @escaping @Sendable (SandboxError?) -> Void)
+    func attachScratch(
+        _ worker: Worker, _ target: String, _ bytes: Int64, _ files: Int,
+        _ then: @escaping @Sendable (Result<Int32, SandboxError>) -> Void)
     func detach(_ worker: Worker, _ target: String, _ then: @escaping @Sendable (SandboxError?) -> Void)
     func freeze(_ worker: Worker, _ frozen: Bool, _ then: @escaping @Sendable (SandboxError?) -> Void)
     func statistics(_ worker: Worker, _ then: @escaping @Sendable (Result<WorkerStatistics, SandboxError>) -> Void)

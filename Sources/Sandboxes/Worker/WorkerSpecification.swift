@@ -6,6 +6,11 @@ package struct WorkerSpecification: Sendable, Hashable {
         case lengthPrefixed
         /// One line a message on stdin and stdout.
         case lines
+        /// One line a message: to the worker on stdin, from it on descriptor 3. What it writes to stdout is a log.
+        case actionLoop
+
+        /// Whether stdin and stdout are the messages themselves, and only stderr is a log.
+        var isOnStandardStreams: Bool { self == .lines }
     }
 
     /// One limit of setrlimit(2), soft and hard.

@@ -105,9 +105,9 @@ enum FileSize {
 }
 
 /// Text that may stand in a URI.
-enum URIText {
+package enum URIText {
     /// Percent-encodes what is neither unreserved (RFC 3986 §2.3) nor in `keeping`.
-    static func encoded(_ text: String, keeping: String = "") -> String {
+    package static func encoded(_ text: String, keeping: String = "") -> String {
         var out = ""
         for byte in text.utf8 {
             switch byte {

@@ -47,6 +47,15 @@ public struct InotifyMapper: Sendable {
         var line: Int
     }
 
+    /// What messages told.
+    public struct Output: Sendable {
+        public var happenings: [StreamHappening] = []
+        public var failures: [DecodeFailure] = []
+        /// Messages that say nothing that is published.
+        public var ignored = 0
+        public init() {}
+    }
+
     public init(watches: [String: String], includesOwnTypes: Bool = false) {
         self.watches = watches
         self.includesOwnTypes = includesOwnTypes
@@ -63,38 +72,52 @@ public struct InotifyMapper: Sendable {
 
     /// Takes one message; events and failures go into `batch`.
     public mutating func take(_ message: StreamMessage, line: Int = 0, into batch: inout DecodedBatch) {
+        var output = Output()
+        take(message, line: line, into: &output)
+        batch.take(output)
+    }
+
+    /// Takes one message; what happened, and failures, go into `output`.
+    public mutating func take(_ message: StreamMessage, line: Int = 0, into output: inout Output) {
         clock += 1
-        defer { expire(into: &batch) }
+        defer { expire(into: &output) }
         let native: JSONValue
         do throws(JSONError) {
             native = try JSONValue(parsing: message.data)
         } catch {
-            fail(.badJSON, message, line, column: error.column, reason: error.reason, into: &batch)
+            fail(.badJSON, message, line, column: error.column, reason: error.reason, into: &output)
             return
         }
         switch message.event {
-        case "SYSTEM": system(native, message, line, into: &batch)
-        case "inotify": inotify(native, message, line, into: &batch)
+        case "SYSTEM": system(native, message, line, into: &output)
+        case "inotify": inotify(native, message, line, into: &output)
         default: break
         }
     }
 
     /// Gives up waiting: lone halves become events.
     public mutating func flush(into batch: inout DecodedBatch) {
-        let halves = waiting
-        waiting = []
-        for half in halves { emitLone(half, into: &batch) }
+        var output = Output()
+        flush(into: &output)
+        batch.take(output)
     }
 
-    private mutating func expire(into batch: inout DecodedBatch) {
+    /// Gives up waiting: lone halves have happened.
+    public mutating func flush(into output: inout Output) {
+        let halves = waiting
+        waiting = []
+        for half in halves { emitLone(half, into: &output) }
+    }
+
+    private mutating func expire(into output: inout Output) {
         while let first = waiting.first, clock - first.born > Self.patience {
             waiting.removeFirst()
-            emitLone(first, into: &batch)
+            emitLone(first, into: &output)
         }
     }
 
     private mutating func system(
-        _ native: JSONValue, _ message: StreamMessage, _ line: Int, into batch: inout DecodedBatch
+        _ native: JSONValue, _ message: StreamMessage, _ line: Int, into output: inout Output
     ) {
         let subscription = native["subscription"]?.string
         switch native["type"]?.string {
@@ -108,64 +131,59 @@ public struct InotifyMapper: Sendable {
         case "EVENT_LOSS": actions.append(.reconcile(reason: "the server's backlog was thrown away"))
         case "SHUTDOWN": actions.append(.recreateChannel)
         default:
-            fail(.badStream, message, line, path: "$.type", reason: "a known SYSTEM type was expected", into: &batch)
+            fail(.badStream, message, line, path: "$.type", reason: "a known SYSTEM type was expected", into: &output)
         }
     }
 
     private mutating func inotify(
-        _ native: JSONValue, _ message: StreamMessage, _ line: Int, into batch: inout DecodedBatch
+        _ native: JSONValue, _ message: StreamMessage, _ line: Int, into output: inout Output
     ) {
         guard let mask = native["event"]?["mask"]?.array?.compactMap(\.string), let kind = mask.first else {
             fail(
-                .badRecord, message, line, path: "$.event.mask", reason: "a list of flags was expected", into: &batch)
+                .badRecord, message, line, path: "$.event.mask", reason: "a list of flags was expected", into: &output)
             return
         }
         guard let subscription = native["subscription"]?.string else {
-            fail(.badRecord, message, line, path: "$.subscription", reason: "a URL was expected", into: &batch)
+            fail(.badRecord, message, line, path: "$.subscription", reason: "a URL was expected", into: &output)
             return
         }
         guard let watched = watches[subscription] else {
             fail(
                 .badStream, message, line, path: "$.subscription",
-                reason: "it is not known what this subscription watches", into: &batch)
+                reason: "it is not known what this subscription watches", into: &output)
             return
         }
         let name = native["event"]?["name"]?.string
         let path = name.map { watched == "/" ? "/" + $0 : watched + "/" + $0 } ?? watched
         let isDirectory = mask.contains("IN_ISDIR")
         let made = Made(path: path, subscription: subscription, id: message.id, native: native, line: line)
+        func tell(_ type: String) { emit(type, made, isDirectory: isDirectory, into: &output) }
         switch kind {
         case "IN_Q_OVERFLOW": actions.append(.rescan(path: watched))
         case "IN_IGNORED": break
-        case "IN_CLOSE_WRITE": emit("dev.weir.file.written", made, into: &batch)
-        case "IN_CLOSE_NOWRITE":
-            if isDirectory { own(kind, made, into: &batch) } else { emit("dev.weir.file.read", made, into: &batch) }
+        case "IN_CLOSE_WRITE": tell("dev.weir.file.written")
+        case "IN_CLOSE_NOWRITE" where !isDirectory: tell("dev.weir.file.read")
         case "IN_DELETE", "IN_DELETE_SELF":
-            emit(isDirectory ? "dev.weir.directory.deleted" : "dev.weir.file.deleted", made, into: &batch)
-        case "IN_CREATE":
-            if isDirectory {
-                emit("dev.weir.directory.created", made, into: &batch)
-            } else {
-                own(kind, made, into: &batch)
-            }
-        case "IN_ATTRIB": emit("dev.weir.file.attributes", made, into: &batch)
+            tell(isDirectory ? "dev.weir.directory.deleted" : "dev.weir.file.deleted")
+        case "IN_CREATE" where isDirectory: tell("dev.weir.directory.created")
+        case "IN_ATTRIB": tell("dev.weir.file.attributes")
         case "IN_MOVED_FROM", "IN_MOVED_TO":
-            move(kind == "IN_MOVED_FROM", isDirectory, made, cookie: native["event"]?["cookie"]?.string, into: &batch)
+            move(kind == "IN_MOVED_FROM", isDirectory, made, cookie: native["event"]?["cookie"]?.string, into: &output)
         case "IN_MOVE_SELF":
             actions.append(.pathStale(subscription: subscription, path: watched))
-            own(kind, made, into: &batch)
-        default: own(kind, made, into: &batch)
+            own(kind, made, isDirectory: isDirectory, into: &output)
+        default: own(kind, made, isDirectory: isDirectory, into: &output)
         }
     }
 
     private mutating func move(
-        _ isFrom: Bool, _ isDirectory: Bool, _ made: Made, cookie: String?, into batch: inout DecodedBatch
+        _ isFrom: Bool, _ isDirectory: Bool, _ made: Made, cookie: String?, into output: inout Output
     ) {
         let half = Half(
             cookie: cookie ?? "", isFrom: isFrom, isDirectory: isDirectory, path: made.path,
             subscription: made.subscription, id: made.id, native: made.native, born: clock, line: made.line)
         guard let cookie else {
-            emitLone(half, into: &batch)
+            emitLone(half, into: &output)
             return
         }
         guard let index = waiting.firstIndex(where: { $0.cookie == cookie && $0.isFrom != isFrom }) else {
@@ -173,15 +191,15 @@ public struct InotifyMapper: Sendable {
             return
         }
         let other = waiting.remove(at: index)
-        emitPair(from: isFrom ? half : other, to: isFrom ? other : half, into: &batch)
+        emitPair(from: isFrom ? half : other, to: isFrom ? other : half, into: &output)
     }
 
     private func fail(
         _ code: DecodeFailure.Code, _ message: StreamMessage, _ line: Int, column: Int? = nil, path: String? = nil,
-        reason: String, into batch: inout DecodedBatch
+        reason: String, into output: inout Output
     ) {
         message.data.withUnsafeBytes {
-            batch.failures.append(
+            output.failures.append(
                 DecodeFailure(code, line: line, column: column, path: path, reason: reason, raw: $0))
         }
     }

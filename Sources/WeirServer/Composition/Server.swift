@@ -13,6 +13,7 @@ import Kafka
 public import Logging
 import struct NIOCore.IOError
 import NIOPosix
+import Outbound
 import Persistence
 import Sandboxes
 import ServiceLifecycle
@@ -120,7 +121,11 @@ public struct Server: Sendable {
             drain: configuration.stopDeadline, onDrained: { await pool.stop() }, log: logger)
         let sources = SourceSupervisor(
             logger: logger, channels: { try await channels.ends(of: $0, $1, writer) },
-            make: { [factory = SourceFactory(store: state, lineOptions: Server.lineOptions)] in
+            make: {
+                [
+                    factory = SourceFactory(
+                        store: state, secrets: .folder(data.secrets), lineOptions: Server.lineOptions)
+                ] in
                 try factory.make($0, $1, $2)
             })
         let reconciler = Reconciler(

@@ -10,6 +10,7 @@ import Foundation
 ///     activations/       the log of what ran
 ///     code/              unpacked code of functions, by digest
 ///     layers/            what was installed and built for functions, by digest
+///     secrets/           one file a secret, <namespace>/<name>, put there by the operator
 ///     runtimes/          what runs inside a worker, by digest
 ///     staging/           files on their way to and from functions, and the journal of what is being published
 struct DataDirectory: Sendable {
@@ -35,6 +36,7 @@ struct DataDirectory: Sendable {
     var activations: String { path + "/activations" }
     var code: String { path + "/code" }
     var layers: String { path + "/layers" }
+    var secrets: String { path + "/secrets" }
     var runtimes: String { path + "/runtimes" }
     var staging: String { path + "/staging" }
     private var address: String { path + "/server.json" }

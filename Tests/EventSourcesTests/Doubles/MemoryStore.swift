@@ -23,6 +23,11 @@ final class MemoryStore: StateStore {
     var puts: Int { state.withLock { $0.puts } }
     var keys: [String] { state.withLock { $0.values.keys.sorted() } }
 
+    /// The value of the only key that ends with `/` and a name.
+    func value(of name: String) -> [UInt8]? {
+        state.withLock { state in state.values.first { $0.key.hasSuffix("/" + name) }?.value }
+    }
+
     func put(_ entries: [StateEntry]) async throws(PersistenceError) {
         let refused = state.withLock { state in
             state.puts += 1

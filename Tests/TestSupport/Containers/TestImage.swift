@@ -2,13 +2,15 @@ public import CloudEvents
 
 /// An image made of layers, in the forms in which registries hold it.
 public struct TestImage: Sendable {
-    public var layers: [[UInt8]]
+    public let layers: [[UInt8]]
+    /// The layers as they travel.
+    public let blobs: [[UInt8]]
     /// The digests that the configuration claims; those of the layers unless a test lies.
     public var claimed: [String]
     /// As in the configuration: `Cmd`, `Entrypoint`, `Env`, `User`, `WorkingDir`.
     public var config: JSONObject
     public var architecture: String
-    public var isPacked: Bool
+    private let isPacked: Bool
 
     /// - Parameter layers: tars, lowest first.
     public init(
@@ -17,6 +19,7 @@ public struct TestImage: Sendable {
         self.layers = layers
         self.config = config
         self.isPacked = isPacked
+        blobs = isPacked ? layers.map { LayerBuilder.gzip($0) } : layers
         claimed = layers.map { LayerBuilder.digest($0) }
         #if arch(arm64)
             self.architecture = architecture ?? "arm64"
@@ -32,8 +35,6 @@ public struct TestImage: Sendable {
         ]
         return document.encoded()
     }
-
-    public var blobs: [[UInt8]] { layers.map { isPacked ? LayerBuilder.gzip($0) : $0 } }
 
     public var manifest: [UInt8] {
         let configuration = configuration

@@ -176,7 +176,10 @@ struct LayerFolder: ~Copyable {
                 guard above >= 0 else { throw failure() }
                 defer { close(above) }
                 // A name that is there and leads to nothing is a dangling link: nothing is made through it.
-                guard mkdirat(above, Self.terminated(part.name), 0o755) == 0 else { throw failure() }
+                // Whatever the server's mask of file modes is.
+                guard mkdirat(above, Self.terminated(part.name), 0o755) == 0,
+                    fchmodat(above, Self.terminated(part.name), 0o755, 0) == 0
+                else { throw failure() }
                 try ownName(above, Self.terminated(part.name), 0, 0)
             }
             descriptor = weir_open_in_root(root, path.terminated, O_RDONLY | O_DIRECTORY, 0)

@@ -32,6 +32,8 @@ struct Bundle: Sendable {
             owner = base
             if runtime.makesIdentities { document.identities = (base, count) }
         }
+        // gVisor does not let a call through to the kernel as it is.
+        if runtime.kind != .runsc { document.systemCalls = ContainerCalls.document }
         let group = runtime.kind == .runc && runtime.isPrivileged ? id : nil
         document.cgroup = group
         if !runtime.isPrivileged { document.addressSpace = specification.memory }
