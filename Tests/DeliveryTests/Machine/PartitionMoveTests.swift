@@ -25,7 +25,10 @@ import Testing
     }
 
     private func batches(_ actions: [DeliveryAction]) -> [(batch: UInt32, slots: [UInt32])] {
-        actions.compactMap { if case .deliver(let batch, let slots, _) = $0 { (batch, slots) } else { nil } }
+        actions.compactMap { action -> (batch: UInt32, slots: [UInt32])? in
+            guard case .deliver(let batch, let slots, _) = action else { return nil }
+            return (batch, slots)
+        }
     }
 
     @Test mutating func `what is under way counts, what is not begun goes on where the partition goes`() {
