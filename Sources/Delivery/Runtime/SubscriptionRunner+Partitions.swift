@@ -127,9 +127,8 @@ extension SubscriptionRunner {
             var state = one
             state.isClean = ending.contains(partition) && marks.isEmpty
             state.partitions = stored[partition]?.partitions ?? 0
-            guard !state.isEqual(to: stored[partition]) || state.isClean || marking.contains(partition) else {
-                continue
-            }
+            let isNewlyClean = state.isClean && stored[partition]?.isClean != true
+            guard !state.isEqual(to: stored[partition]) || isNewlyClean || marking.contains(partition) else { continue }
             if !state.isClean { state.marks = lowest }
             changed[partition] = state
         }

@@ -224,7 +224,7 @@ extension ChannelDirectory {
     }
 }
 
-/// What is done now and then: retention.
+/// What is done now and then: retention, and another try at channels whose brokers could not be reached.
 struct Maintenance: Service {
     let parts: Parts
     let log: Logger
@@ -236,6 +236,10 @@ struct Maintenance: Service {
                 try await Task.sleep(for: .seconds(30))
                 for (name, error) in await parts.channels.maintain(now: ServerEngine.now) {
                     log.warning("Retention failed", metadata: ["channel": "\(name)", "why": "\(error)"])
+                }
+                for resource in parts.registry.all(.channel)
+                where parts.channels.channel(namespace: resource.namespace, name: resource.name) == nil {
+                    await parts.reconciler.reconcile(resource.key)
                 }
             }
         }
