@@ -101,8 +101,8 @@ let package = Package(
         library(
             "Invocation",
             [
-                "CloudEvents", "Manifest", "Channels", "Functions", "Staging", "Egress", "Sandboxes", log, lifecycle,
-                deque,
+                "CloudEvents", "Manifest", "Channels", "Functions", "Staging", "Egress", "Sandboxes", nioCore, nioPosix,
+                nioHTTP1, log, lifecycle, deque,
             ]),
         library(
             "Delivery",
@@ -174,7 +174,10 @@ let package = Package(
             ]),
         tests(
             "InvocationTests",
-            ["Invocation", "Staging", "Sandboxes", "CSandbox", "Functions", "Channels", "CloudEvents"]),
+            [
+                "Invocation", "Staging", "Sandboxes", "CSandbox", "Functions", "Channels", "CloudEvents", httpClient,
+                nioCore, nioHTTP1, log,
+            ]),
         tests(
             "DeliveryTests",
             [

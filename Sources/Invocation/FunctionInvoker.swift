@@ -51,15 +51,17 @@ package final class FunctionInvoker: Invoker {
     /// - Parameters:
     ///   - launcher: starts the processes; stopped together with the invoker.
     ///   - surroundings: what of the machine functions may be given.
+    ///   - containers: `nil`: functions in containers do not run.
     ///   - onLogLine: called on the I/O thread with every log line as it comes; must not block.
     package init(
         _ configuration: InvocationConfiguration, catalog: any FunctionCatalog, launcher: Launcher, logger: Logger,
-        surroundings: Surroundings = Surroundings(), onLogLine: (@Sendable (LogNotice) -> Void)? = nil
+        surroundings: Surroundings = Surroundings(), containers: ContainerEngines? = nil,
+        onLogLine: (@Sendable (LogNotice) -> Void)? = nil
     ) {
         self.configuration = configuration
         self.catalog = catalog
         self.launcher = launcher
-        kinds = Self.kinds(configuration, launcher)
+        kinds = Self.kinds(configuration, launcher, containers)
         self.logger = logger
         logObserver = onLogLine
         self.surroundings = surroundings
@@ -70,8 +72,14 @@ package final class FunctionInvoker: Invoker {
     }
 
     /// All kinds of workers that this machine can have.
-    private static func kinds(_ configuration: InvocationConfiguration, _ launcher: Launcher) -> [any WorkerKind] {
-        [ProcessWorkers(configuration: configuration, launcher: launcher)]
+    private static func kinds(
+        _ configuration: InvocationConfiguration, _ launcher: Launcher, _ containers: ContainerEngines?
+    ) -> [any WorkerKind] {
+        var kinds: [any WorkerKind] = []
+        // Stopped first: a runtime's containers are workers of the launcher, and end with it.
+        if let containers { kinds.append(ContainerWorkers(containers)) }
+        kinds.append(ProcessWorkers(configuration: configuration, launcher: launcher))
+        return kinds
     }
 
     /// How many workers there are, idle ones included.

@@ -59,10 +59,12 @@ package final class Inflater {
 }
 
 /// The CRC-32 of zip, chunk by chunk.
-struct CRC32 {
-    private(set) var value: UInt32 = 0
+package struct CRC32 {
+    package private(set) var value: UInt32 = 0
 
-    mutating func add(_ bytes: ArraySlice<UInt8>) {
+    package init() {}
+
+    package mutating func add(_ bytes: ArraySlice<UInt8>) {
         // crc32 without bytes begins anew.
         guard !bytes.isEmpty else { return }
         value = bytes.withUnsafeBufferPointer {

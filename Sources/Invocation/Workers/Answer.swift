@@ -144,7 +144,7 @@ extension AttributeValue {
 
 extension Activation.Published {
     /// An event that a program returned in CloudEvents' JSON format; `nil` without a type.
-    fileprivate init?(event object: JSONObject) {
+    init?(event object: JSONObject) {
         guard let type = object["type"]?.string, !type.isEmpty else { return nil }
         self.init(type: type)
         for member in object.members {

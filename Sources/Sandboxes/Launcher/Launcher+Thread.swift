@@ -44,6 +44,7 @@ extension Launcher {
             for index in 0..<max(count, 0) { handle(token: ready[index].token, events: ready[index].events) }
             wakeLogs()
             watchMemory()
+            readWantedLogs()
             if MonotonicClock.milliseconds >= deadline.load(ordering: .relaxed) {
                 deadline.store(.max, ordering: .relaxed)
                 let body = state.withLock { $0.onDeadline }
@@ -135,6 +136,25 @@ extension Launcher {
             let all = worker.descriptors
             guard descriptor == (token & 7 == 2 ? all.standardError : all.standardOutput) else { continue }
             _ = weir_poller_change(poller, descriptor, Readiness.readable, token)
+        }
+    }
+
+    /// Reads now what lies in a worker's log pipes, and calls back when that was handed over: for who knows that the
+    /// worker has just written and cannot wait for the rest of a pipe.
+    func readLogs(of worker: Worker, then body: @escaping @Sendable () -> Void) {
+        state.withLock { $0.wantedLogs.append((worker, body)) }
+        weir_wake_signal(wake)
+    }
+
+    private func readWantedLogs() {
+        let wanted = state.withLock { state in
+            guard !state.wantedLogs.isEmpty else { return [(worker: Worker, body: @Sendable () -> Void)]() }
+            defer { state.wantedLogs = [] }
+            return state.wantedLogs
+        }
+        for (worker, body) in wanted {
+            worker.drainLogs()
+            body()
         }
     }
 

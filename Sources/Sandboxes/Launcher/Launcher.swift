@@ -39,6 +39,8 @@ package final class Launcher: Sendable {
         var watchAt: Int64 = 0
         /// Their slots.
         var watched: Set<UInt64> = []
+        /// Whose logs are to be read at once, and who waits for it.
+        var wantedLogs: [(worker: Worker, body: @Sendable () -> Void)] = []
         var onDeadline: (@Sendable () -> Void)?
         /// What this host gives; `nil` before it was tried.
         var isolation: Isolation?

@@ -71,8 +71,8 @@ package protocol RunningContainer: AnyObject, Sendable {
     func freeze()
     func thaw()
 
-    /// Hands over soon what lies in its log.
-    func readLogs()
+    /// Hands over what it has written so far, as far as that can be known, and then calls back.
+    func readLogs(then body: @escaping @Sendable () -> Void)
 }
 
 /// What a container tells its owner, one call at a time, from a thread that must not be held.

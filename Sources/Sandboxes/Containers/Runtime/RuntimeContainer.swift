@@ -80,11 +80,16 @@ final class RuntimeContainer: RunningContainer, WorkerHandler {
         worker?.kill()
     }
 
-    func freeze() {}
+    func freeze() { state.withLock { $0.worker }?.freeze() }
+    func thaw() { state.withLock { $0.worker }?.thaw() }
 
-    func thaw() {}
-
-    func readLogs() {}
+    func readLogs(then body: @escaping @Sendable () -> Void) {
+        guard let worker = state.withLock({ $0.worker }) else {
+            body()
+            return
+        }
+        engine.launcher.readLogs(of: worker, then: body)
+    }
 
     // MARK: WorkerHandler (on the I/O thread)
 
