@@ -1,5 +1,3 @@
-import Channels
-
 /// From where on the appends of one subscription may lie in the channels that it appends to, so that whoever takes over
 /// can look whether an unsettled event's replies are there already.
 struct AppendMarks {

@@ -25,7 +25,7 @@ final class DeliveryLedger: Sendable {
     private let isTelling = Mutex(false)
 
     init(channel: any Channel, store: any StateStore) {
-        home = channel.sharing.map { .shared($0) } ?? .local(store)
+        if let sharing = channel.sharing { home = .shared(sharing) } else { home = .local(store) }
     }
 
     /// How long changes are gathered before they are kept, in milliseconds: a disk of one's own is nearer.
