@@ -132,7 +132,8 @@ let package = Package(
         .executableTarget(
             name: "weir",
             dependencies: [
-                "CloudEvents", "Manifest", "StorageEvents", "Channels", "Invocation", "Staging", "Egress", "WeirServer",
+                "CloudEvents", "Kafka", "Manifest", "StorageEvents", "Channels", "Invocation", "Staging", "Egress",
+                "WeirServer",
                 argumentParser, httpClient,
                 nioCore,
                 nioHTTP1, log, lifecycle,
@@ -141,7 +142,8 @@ let package = Package(
         .executableTarget(
             name: "weir-bench",
             dependencies: [
-                "CloudEvents", "Channels", "StorageEvents", "Functions", "Sandboxes", "Invocation", "Delivery",
+                "CKafka", "CloudEvents", "Channels", "StorageEvents", "Functions", "Sandboxes", "Invocation",
+                "Delivery",
                 "WeirServer", argumentParser, httpClient, nioCore, nioPosix, nioHTTP1, log,
             ], path: "Benchmarks", swiftSettings: settings),
 
@@ -154,7 +156,7 @@ let package = Package(
         tests("ManifestTests", ["Manifest", "CloudEvents"]),
         tests("PersistenceTests", ["Persistence", "CloudEvents", grdb]),
         tests("IdentityTests", ["Identity", "Persistence", "CloudEvents"]),
-        tests("ChannelsTests", ["Channels", "CloudEvents", "Manifest", "CLinux", log]),
+        tests("ChannelsTests", ["Channels", "Kafka", "CloudEvents", "Manifest", "CLinux", log]),
         tests("StorageEventsTests", ["StorageEvents", "CloudEvents"]),
         tests(
             "EventSourcesTests",

@@ -8,7 +8,7 @@ struct Bench: AsyncParsableCommand {
         commandName: "bench", abstract: "Measure Weir, each figure beside its floor from the same run.")
 
     enum Part: String, CaseIterable, ExpressibleByArgument {
-        case append, replay, routing, decode, functions, warm, openwhisk, intake, cold, density
+        case append, replay, routing, decode, functions, warm, openwhisk, intake, cold, density, kafka
     }
 
     @Argument(help: "Which parts; all of them but density (minutes) when none is named.") var parts: [Part] = []
@@ -35,6 +35,7 @@ struct Bench: AsyncParsableCommand {
             case .cold: try await ColdRows.run(report, directory: room)
             case .density: try await DensityRows.run(report, directory: room)
             case .intake: try await IntakeRows.run(report, directory: room)
+            case .kafka: try await KafkaRows.run(report, directory: room)
             }
         }
         report.finish()

@@ -9,6 +9,7 @@ import Functions
 import Hummingbird
 import Identity
 import Invocation
+import Kafka
 public import Logging
 import struct NIOCore.IOError
 import NIOPosix
@@ -39,6 +40,7 @@ public struct Server: Sendable {
     public func run() async throws {
         let data = try DataDirectory(configuration.data)
         let log = try logStore(data)
+        let kafka = KafkaStore(configuration.kafka, options: configuration.kafkaOptions, log: logger)
         let database = try starting("the registry \(data.registry)") { try Database(path: data.registry) }
         let key = try starting("the admin key") { try AdminKeyFile.open(at: data.adminKey) }
         if key.isNew { logger.notice("An admin key was made", metadata: ["file": "\(data.adminKey)"]) }
@@ -46,7 +48,7 @@ public struct Server: Sendable {
             eventLoopGroupProvider: .singleton, configuration: HTTPSink.clientConfiguration)
         let outcome: Result<Void, any Error>
         do {
-            let parts = try await build(data, log, database, client)
+            let parts = try await build(data, log, kafka, database, client)
             try await serve(parts, data, key.key)
             await parts.pool.stop()
             await parts.pool.surroundings.proxy?.stop()
@@ -57,6 +59,7 @@ public struct Server: Sendable {
         }
         data.withdraw()
         try? await client.shutdown()
+        await kafka.close()
         await log.close()
         try? await database.close()
         try outcome.get()
@@ -71,7 +74,8 @@ public struct Server: Sendable {
     }
 
     private func build(
-        _ data: DataDirectory, _ log: EmbeddedLogStore, _ database: Database, _ client: HTTPClient
+        _ data: DataDirectory, _ log: EmbeddedLogStore, _ kafka: KafkaStore, _ database: Database,
+        _ client: HTTPClient
     ) async throws -> Parts {
         let registry = try starting("the registry") { try Registry(database) }
         let writer = RegistryWriter(registry, now: { ServerEngine.now })
@@ -116,7 +120,7 @@ public struct Server: Sendable {
         let invoker = RecordingInvoker(
             pool, store: activations, directory: directory,
             key: { keys.temporaryKey(of: $0).pair.reveal() })
-        let channels = ChannelDirectory(log)
+        let channels = ChannelDirectory(log, kafka, standsOnKafka: configuration.standsOnKafka)
         let subscriptions = Subscriptions(
             channels: { channels.channel(namespace: $0, name: $1) }, store: state, invoker: invoker, client: client,
             secrets: .folder(data.secrets), drain: configuration.stopDeadline, onDrained: { await pool.stop() },
@@ -238,7 +242,7 @@ extension ChannelDirectory {
     }
 }
 
-/// What is done now and then: retention.
+/// What is done now and then: retention, and another try at channels whose brokers could not be reached.
 struct Maintenance: Service {
     let parts: Parts
     let log: Logger
@@ -250,6 +254,10 @@ struct Maintenance: Service {
                 try await Task.sleep(for: .seconds(30))
                 for (name, error) in await parts.channels.maintain(now: ServerEngine.now) {
                     log.warning("Retention failed", metadata: ["channel": "\(name)", "why": "\(error)"])
+                }
+                for resource in parts.registry.all(.channel)
+                where parts.channels.channel(namespace: resource.namespace, name: resource.name) == nil {
+                    await parts.reconciler.reconcile(resource.key)
                 }
             }
         }

@@ -1,5 +1,7 @@
+package import Channels
 package import Egress
 package import Invocation
+package import Kafka
 package import Staging
 
 /// What an operator may choose; every value has a default, so that a server needs no configuration.
@@ -41,6 +43,11 @@ public struct ServerConfiguration: Sendable {
     public var maximumBody: Int
     /// How long a graceful stop may take, in milliseconds.
     public var stopDeadline: Int64
+    /// The Kafka clusters that channels may be on.
+    package var kafka = KafkaClusters()
+    package var kafkaOptions = KafkaStore.Options()
+    /// Whether channels that do not say where they are kept are topics of the standard Kafka cluster.
+    public var standsOnKafka = false
     /// Folders of the machine that functions may use.
     package var mounts: [StorageMount] = []
     /// Addresses beyond the public internet that functions may be let out to.

@@ -1,7 +1,9 @@
 import ArgumentParser
 import Egress
+import Channels
 import Foundation
 import Invocation
+import Kafka
 import Logging
 import Manifest
 import Staging
@@ -86,7 +88,30 @@ struct Serve: AsyncParsableCommand {
     var openwhiskInvocations = 1_000_000
     @Option(help: "How many firings a namespace may ask of the OpenWhisk API a minute.") var openwhiskFires = 1_000_000
     @Option(help: "How many calls of the OpenWhisk API a namespace may have running.") var openwhiskConcurrent = 1_000
+    @Option(
+        help: ArgumentHelp(
+            "Keep channels in Kafka: its brokers, host:port, several with commas.",
+            discussion: "Channels say kafka: false to stay in the embedded log.", valueName: "brokers"))
+    var kafka: String?
+    @Option(
+        help: ArgumentHelp(
+            "A file with Kafka clusters: librdkafka's properties, TLS and credentials among them.",
+            discussion: "Properties before the first [name] are those of --kafka.", valueName: "file"))
+    var kafkaProperties: String?
+    @Option(help: ArgumentHelp("The group of servers that share channels in Kafka.", valueName: "name"))
+    var kafkaGroup = "weir"
+    @Option(help: ArgumentHelp("How the names of topics begin that are made.", valueName: "text"))
+    var kafkaPrefix = "weir."
     @Option(help: "What is logged: trace, debug, info, notice, warning, error.") var logLevel = "info"
+
+    private func clusters() throws -> KafkaClusters {
+        do {
+            guard let file = kafkaProperties else { return try KafkaClusters(bootstrap: kafka) }
+            return try KafkaClusters(bootstrap: kafka, file: file)
+        } catch {
+            throw ValidationError(error.message)
+        }
+    }
 
     func run() async throws {
         guard let level = Logger.Level(rawValue: logLevel) else {
@@ -144,6 +169,10 @@ struct Serve: AsyncParsableCommand {
         configuration.activationAge = age
         configuration.maximumBody = Int(body)
         configuration.mounts = storage
+        configuration.kafka = try clusters()
+        configuration.standsOnKafka = kafka != nil
+        configuration.kafkaOptions.group = kafkaGroup
+        configuration.kafkaOptions.prefix = kafkaPrefix
         configuration.egressRanges = ranges
         configuration.allowsHostNetwork = allowHostNetwork
         configuration.invocationsPerMinute = max(0, openwhiskInvocations)
