@@ -91,6 +91,8 @@ package protocol Engine: Sendable {
     func metrics() async -> String
     /// Why the server is not ready to serve; empty when it is.
     func obstacles() async -> [String]
+    /// What the health answer says beside that the process is alive; anybody may read it.
+    func health() async -> JSONObject
 }
 
 /// The wish to run a subscription over a past range.
@@ -162,4 +164,8 @@ package struct LogPage: Sendable {
         self.lines = lines
         self.cursor = cursor
     }
+}
+
+extension Engine {
+    package func health() async -> JSONObject { [:] }
 }

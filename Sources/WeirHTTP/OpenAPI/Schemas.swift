@@ -16,7 +16,18 @@ enum Schemas {
           "Object": { "type": "object" },
           "Text": { "type": "string" },
           "Health": {
-            "type": "object", "required": ["status"], "properties": { "status": { "const": "ok" } }
+            "type": "object", "required": ["status"],
+            "properties": {
+              "status": { "const": "ok" },
+              "isolation": {
+                "description": "How functions are isolated on this host: the level (3 full … 0 none), and what does not work.",
+                "type": "object", "required": ["level"],
+                "properties": {
+                  "level": { "type": "integer", "minimum": 0, "maximum": 3 },
+                  "missing": { "type": "array", "items": { "type": "string" } }
+                }
+              }
+            }
           },
           "Problem": {
             "description": "Problem details of RFC 9457.",

@@ -18,7 +18,11 @@ struct ServerRoutes: Sendable {
                 RouteDocumentation(
                     "getHealth", tag: "server", "Says that the process is alive.",
                     answers: [.init(.ok, "It is.", "Health")]),
-                handler: { (_) async throws(Problem) in Answers.json(["status": "ok"]) }),
+                handler: { (_) async throws(Problem) in
+                    var health: JSONObject = ["status": "ok"]
+                    for member in await engine.health().members { health[member.name] = member.value }
+                    return Answers.json(.object(health))
+                }),
             Route(
                 .get, "/readyz", access: .open,
                 RouteDocumentation(

@@ -51,6 +51,13 @@ extension ServerEngine {
 
     func version() -> JSONObject { ["name": "weir", "version": .string(versionText), "api": "v1"] }
 
+    func health() async -> JSONObject {
+        guard let isolation = parts.pool.isolation else { return [:] }
+        var document: JSONObject = ["level": .integer(Int64(isolation.level))]
+        document["missing"] = isolation.missing
+        return ["isolation": .object(document)]
+    }
+
     func obstacles() async -> [String] {
         [
             parts.activations.failure.map { "activations cannot be kept: \($0.message)" },
