@@ -141,11 +141,6 @@ package struct FunctionSpec: Sendable, Hashable {
         self.limits = limits
         staging = try FunctionStaging(&reader)
         network = try NetworkRequest(&reader)
-        guard !staging.isPerCall || limits.concurrentEvents == 1 else {
-            throw DocumentError(
-                path: reader.path(of: "concurrentEvents"),
-                message: "a worker is given the files of one call at a time: leave this out with input: file or output")
-        }
         if container != nil { try Self.checkContained(staging, network, reader) }
         description = try reader.string("description")
         call = try reader.word("call", of: FunctionVersion.Call.allCases.map(\.rawValue))

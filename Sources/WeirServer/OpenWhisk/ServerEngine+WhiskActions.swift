@@ -85,7 +85,7 @@ extension ServerEngine: WhiskEngine {
         guard let current = current?.document.object else { return document }
         var names = ["description", "input", "output", "mounts", "network", "scale", "limit"]
         if isKept {
-            names += ["requirements", "concurrentEvents"]
+            names += ["requirements"]
             // The code is called as it was.
             for name in ["runtime", "handler", "call"] { document[name] = current[name] }
         }
