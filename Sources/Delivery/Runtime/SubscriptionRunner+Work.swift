@@ -115,7 +115,7 @@ extension SubscriptionRunner {
         return Parcel(
             event: batch.record(at: index), partition: batch.partition, offset: batch.entries[index].offset,
             attempt: machine.attempt(of: slot), appended: batch.entries[index].appended,
-            floor: stored[batch.partition]?.floor ?? 0)
+            floor: stored[batch.partition]?.progress.floor ?? 0)
     }
 
     /// Runs beside the actor's other work; comes back to it with the outcome.

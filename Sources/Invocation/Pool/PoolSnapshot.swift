@@ -1,5 +1,6 @@
 package import CloudEvents
 internal import DequeModule
+internal import Functions
 internal import Sandboxes
 internal import Synchronization
 

@@ -91,7 +91,8 @@ struct StagedRun: Sendable {
 
     private func giveOutput(_ limit: Int64, _ prepared: inout Prepared) async throws(StagingError) {
         guard canAttach else {
-            prepared.call.files?.output = try await scratch(&prepared).output
+            let output = try await scratch(&prepared).output
+            prepared.call.files?.output = output
             return
         }
         let box = LeftBox()

@@ -11,7 +11,7 @@ struct ReadyKeeper: Service {
     let log: Logger
 
     func run() async throws {
-        try? await cancelWhenGracefulShutdown {
+        await cancelWhenGracefulShutdown {
             // First the changes, so that none is missed between the look at all and the first change.
             let (_, changes) = parts.registry.changes()
             await begin()

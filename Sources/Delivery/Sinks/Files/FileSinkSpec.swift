@@ -1,5 +1,5 @@
-package import CloudEvents
-package import Manifest
+internal import CloudEvents
+internal import Manifest
 
 /// A tree of files of JSON lines, as a person specifies it.
 package struct FileSinkSpec: Sendable, Hashable {

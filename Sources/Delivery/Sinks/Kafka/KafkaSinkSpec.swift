@@ -1,5 +1,5 @@
-package import CloudEvents
-package import Manifest
+internal import CloudEvents
+internal import Manifest
 package import Outbound
 
 /// A topic of a Kafka cluster, as a person specifies it.
