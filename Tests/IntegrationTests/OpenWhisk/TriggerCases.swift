@@ -1,3 +1,4 @@
+import NIOHTTP1
 import CloudEvents
 import Foundation
 import Testing

@@ -170,30 +170,6 @@ struct ContainerCallTests {
         }
     }
 
-    @Test func severalCallsRunInOneContainerWhereThatIsAllowed() async throws {
-        try await withContainers(maximumWorkers: 1) { fixture in
-            let action = try await fixture.action(
-                "together",
-                """
-                import threading
-                together = threading.Barrier(4, timeout=30)
-                def main(args):
-                    together.wait()
-                    return {"i": args["i"]}
-                """
-            ) {
-                $0.concurrency = 1
-                $0.concurrentEvents = 4
-            }
-            let answers = await withTaskGroup(of: Activation.self) { group in
-                for index in 0..<4 { group.addTask { await fixture.call(action, ["i": .integer(Int64(index))]) } }
-                return await group.reduce(into: []) { $0.append($1) }
-            }
-            #expect(answers.allSatisfy { $0.status == .success }, "\(answers.map(\.text))")
-            #expect(Set(answers.compactMap { $0.value["i"]?.integer }) == [0, 1, 2, 3])
-        }
-    }
-
     @Test func aContainerSeesNothingOfTheHost() async throws {
         try await withContainers { fixture in
             let action = try await fixture.action(

@@ -1,3 +1,5 @@
+import HTTPTypes
+import Invocation
 import CloudEvents
 import TestSupport
 import Testing
