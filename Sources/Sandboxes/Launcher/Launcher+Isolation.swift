@@ -35,9 +35,9 @@ extension Launcher {
 
     /// A worker without a file system of its own writes its temporary files to a folder of its own.
     func givePrivateFolder(
-        _ slot: UInt64, _ specification: inout WorkerSpecification, _ plan: inout StartPlan
+        _ specification: inout WorkerSpecification, _ plan: inout StartPlan
     ) throws(SandboxError) {
-        let folder = try PrivateFolder.make(slot: slot)
+        let folder = try PrivateFolder.make()
         plan.privateFolder = folder
         plan.entries.append(
             .init(
