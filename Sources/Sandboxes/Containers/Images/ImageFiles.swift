@@ -60,6 +60,23 @@ struct ImageFiles: Sendable {
         try write(record.encoded(), "names/" + Self.hash(name))
     }
 
+    func forgetName(_ name: String) { unlink(namePath(name)) }
+
+    /// All names with what they stood for.
+    func allNames(_ disk: BlockingThreads) async -> [(String, ImageDigest)] {
+        let path = path
+        let names = try? await disk.run { () throws(ContainerError) in
+            Self.names(path + "/names").compactMap { file -> (String, ImageDigest)? in
+                guard let data = FileManager.default.contents(atPath: path + "/names/" + file),
+                    let record = try? JSONValue(parsing: Array(data)), let name = record["name"]?.string,
+                    let digest = record["digest"]?.string.flatMap({ ImageDigest($0) })
+                else { return nil }
+                return (name, digest)
+            }
+        }
+        return names ?? []
+    }
+
     /// Removes what none of the kept manifests needs.
     func collect(manifests: Set<ImageDigest>, configurations: Set<ImageDigest>, layers: Set<ImageDigest>) {
         func sweep(_ folder: String, _ kept: Set<ImageDigest>) {

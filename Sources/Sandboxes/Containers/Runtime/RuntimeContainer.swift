@@ -60,6 +60,9 @@ final class RuntimeContainer: RunningContainer, WorkerHandler {
 
     // MARK: RunningContainer
 
+    /// Whether its network was entered.
+    var isReached: Bool { state.withLock { $0.network != nil } }
+
     func connect() throws(ContainerError) -> Int32? {
         let (file, known) = state.withLock { ($0.hasEnded ? nil : $0.pidFile, $0.network) }
         guard let file else { return nil }
