@@ -131,8 +131,8 @@ let package = Package(
         .executableTarget(
             name: "weir",
             dependencies: [
-                "CloudEvents", "Manifest", "StorageEvents", "Channels", "Invocation", "Staging", "Egress", "WeirServer",
-                argumentParser, httpClient,
+                "CloudEvents", "Manifest", "StorageEvents", "Channels", "Invocation", "Staging", "Egress", "Sandboxes",
+                "WeirServer", argumentParser, httpClient,
                 nioCore,
                 nioHTTP1, log, lifecycle,
             ], swiftSettings: settings),

@@ -24,6 +24,7 @@ struct Parts: Sendable {
     let subscriptions: Subscriptions
     let reconciler: Reconciler
     let grants: Grants
+    let containers: ContainerEngines
 
     /// What a resource's running part says of itself.
     func status(of resource: ResourceDocument) async -> JSONValue? {

@@ -1,5 +1,6 @@
 package import Egress
 package import Invocation
+package import Sandboxes
 package import Staging
 
 /// What an operator may choose; every value has a default, so that a server needs no configuration.
@@ -41,6 +42,8 @@ public struct ServerConfiguration: Sendable {
     package var egressRanges: [AddressRange] = []
     /// Whether functions may ask for the machine's own network.
     public var allowsHostNetwork = false
+    /// Who runs containers, and with which registries.
+    package var containers = ContainerSettings()
 
     public init(
         data: String, host: String = "127.0.0.1", port: Int = 8642, launcher: String? = nil, python: String = "python3",
@@ -64,6 +67,17 @@ public struct ServerConfiguration: Sendable {
         self.maximumBody = maximumBody
         self.stopDeadline = stopDeadline
     }
+}
+
+/// What an operator may choose about containers.
+package struct ContainerSettings: Sendable {
+    /// The engines in question, the best first.
+    package var engine = EngineChoice.auto
+    package var registries = RegistrySettings()
+    /// What of the network the steps of a build reach.
+    package var buildNetwork = BuildNetwork.none
+
+    package init() {}
 }
 
 /// Why a server cannot start, as a sentence for the operator.

@@ -4,6 +4,7 @@ import Foundation
 import Invocation
 import Logging
 import Manifest
+import Sandboxes
 import Staging
 import WeirServer
 
@@ -70,6 +71,18 @@ struct Serve: AsyncParsableCommand {
         help:
             "Let functions ask for this machine's own network. Unsafe: they reach everything that the machine reaches.")
     var allowHostNetwork = false
+    @Option(
+        help: ArgumentHelp(
+            "Who runs containers: auto, runc, crun, runsc, docker[=socket], podman[=socket], none.",
+            discussion: "auto takes the first that works when a function needs one.", valueName: "engine"))
+    var containerEngine = "auto"
+    @Option(
+        help: ArgumentHelp(
+            "A file with registries of images and their credentials, readable by its owner alone.", valueName: "file"))
+    var registries: String?
+    @Option(
+        help: ArgumentHelp("What of the network the steps of a Dockerfile reach: none, host.", valueName: "network"))
+    var buildNetwork = "none"
     @Option(help: "What is logged: trace, debug, info, notice, warning, error.") var logLevel = "info"
 
     func run() async throws {
@@ -102,6 +115,7 @@ struct Serve: AsyncParsableCommand {
         guard let installs = PreparationConfiguration.Installs(rawValue: allowInstalls) else {
             throw ValidationError("--allow-installs is none, wheels or all, not \"\(allowInstalls)\"")
         }
+        let containers = try containerSettings()
         LoggingSystem.bootstrap { LogHandler(label: $0) }
         var logger = Logger(label: "weir")
         logger.logLevel = level
@@ -121,6 +135,7 @@ struct Serve: AsyncParsableCommand {
         configuration.mounts = storage
         configuration.egressRanges = ranges
         configuration.allowsHostNetwork = allowHostNetwork
+        configuration.containers = containers
         do {
             try await Server(configuration, version: WeirVersion.text, logger: logger).run()
         } catch let error as StartError {

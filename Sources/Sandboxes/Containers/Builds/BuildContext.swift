@@ -19,7 +19,8 @@ enum BuildContext {
             let isFolder = status.st_mode & S_IFMT == S_IFDIR
             guard isFolder || status.st_mode & S_IFMT == S_IFREG else { continue }
             let mode = isFolder || status.st_mode & 0o111 != 0 ? 0o755 : 0o644
-            try put(TarWriter.header(name, size: isFolder ? 0 : Int(status.st_size), mode: mode, isFolder: isFolder), file)
+            try put(
+                TarWriter.header(name, size: isFolder ? 0 : Int(status.st_size), mode: mode, isFolder: isFolder), file)
             if isFolder { continue }
             try copy(folder + "/" + name, Int(status.st_size), file)
         }

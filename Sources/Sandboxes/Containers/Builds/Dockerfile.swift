@@ -9,7 +9,9 @@ enum Dockerfile {
     ) throws(ContainerError) -> [ImageReference] {
         guard let data = FileManager.default.contents(atPath: order.directory + "/" + order.dockerfile),
             data.count <= 1 << 20
-        else { throw ContainerError(.buildFailed, "the dockerfile \"\(order.dockerfile)\" cannot be read, or is too large") }
+        else {
+            throw ContainerError(.buildFailed, "the dockerfile \"\(order.dockerfile)\" cannot be read, or is too large")
+        }
         let names = images(in: String(decoding: data, as: UTF8.self))
         var found: [ImageReference] = []
         for name in names {
@@ -52,7 +54,9 @@ enum Dockerfile {
             case "ARG" where stageCount == 0:
                 for word in words.dropFirst() {
                     let parts = word.split(separator: "=", maxSplits: 1).map(String.init)
-                    if parts.count == 2 { variables[parts[0]] = parts[1].trimmingCharacters(in: CharacterSet(charactersIn: "\"'")) }
+                    if parts.count == 2 {
+                        variables[parts[0]] = parts[1].trimmingCharacters(in: CharacterSet(charactersIn: "\"'"))
+                    }
                 }
             case "FROM":
                 let rest = words.dropFirst().drop { $0.hasPrefix("--") }

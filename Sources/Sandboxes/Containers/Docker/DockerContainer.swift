@@ -153,7 +153,8 @@ final class DockerContainer: RunningContainer {
             // Podman may still be cleaning up behind a container that has just ended.
             try? await Task.sleep(for: .milliseconds(200))
         }
-        engine.logger.warning("A container cannot be removed now; the next start does it", metadata: ["container": "\(id)"])
+        engine.logger.warning(
+            "A container cannot be removed now; the next start does it", metadata: ["container": "\(id)"])
     }
 
     private func sendKill(_ id: String) async {

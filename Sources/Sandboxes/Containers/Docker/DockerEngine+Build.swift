@@ -33,7 +33,9 @@ extension DockerEngine {
             ("networkmode", buildNetwork.rawValue), ("pull", order.pull == .always ? "true" : "false"),
             ("memory", "\(Int64(2) << 30)"), ("memswap", "\(Int64(2) << 30)"),
         ]
-        if isPodman { query.append(("tlsVerify", sources.contains(where: registry.settings.isPlain) ? "false" : "true")) }
+        if isPodman {
+            query.append(("tlsVerify", sources.contains(where: registry.settings.isPlain) ? "false" : "true"))
+        }
         let path = isPodman ? "/v4.0.0/libpod/build" : "\(api)/build"
         let response = try await docker.open(
             .POST, path, query,
@@ -56,7 +58,8 @@ extension DockerEngine {
         }
         let inspected = try await docker.call(.GET, "\(api)/images/\(name)/json")
         guard let digest = inspected.json["Id"]?.string.flatMap({ ImageDigest($0) }) else {
-            throw ContainerError(.buildFailed, BuildContext.failure("the daemon does not know the image it built", lines))
+            throw ContainerError(
+                .buildFailed, BuildContext.failure("the daemon does not know the image it built", lines))
         }
         try files.keepName(buildKey(order), digest)
         return PinnedImage(repository: repository(order), digest: digest)

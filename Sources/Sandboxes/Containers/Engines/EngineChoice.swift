@@ -12,7 +12,8 @@ package enum EngineChoice: Sendable, Hashable {
         let parts = text.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
         let socket = parts.count == 2 ? Self.path(parts[1]) : nil
         guard socket.map({ $0.hasPrefix("/") }) ?? true else {
-            throw ContainerError(.refused, "\"\(parts[1])\" is no path of a socket: docker=/run/docker.sock was expected")
+            throw ContainerError(
+                .refused, "\"\(parts[1])\" is no path of a socket: docker=/run/docker.sock was expected")
         }
         switch (parts[0], socket) {
         case ("auto", nil): self = .auto
@@ -31,6 +32,8 @@ package enum EngineChoice: Sendable, Hashable {
 
     private static func unknown(_ text: String) -> ContainerError {
         ContainerError(
-            .refused, "\"\(text)\" is no container engine: they are auto, runc, crun, runsc, docker[=socket], podman[=socket], none")
+            .refused,
+            "\"\(text)\" is no container engine: they are auto, runc, crun, runsc, docker[=socket], podman[=socket], none"
+        )
     }
 }
