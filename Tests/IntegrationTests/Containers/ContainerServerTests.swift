@@ -4,12 +4,11 @@ import Glibc
 import TestSupport
 import Testing
 
-/// The whole way through the public API: an image built of a Dockerfile on a base made here, pushed to and pulled from a
-/// registry on loopback, run, logged, stopped.
-@Suite(.serialized, .enabled(if: ContainerServerTests.missing == nil, "\(ContainerServerTests.missing ?? "")"))
-struct ContainerServerTests {
+/// What tests with real containers need.
+enum ContainerHost {
     static let engines = ["runc", "crun", "runsc"]
 
+    /// Why it is not there, `nil` when it is.
     static let missing: String? = {
         if let missing = TestRegistry.missing ?? PythonImage.missing { return missing }
         if geteuid() != 0 { return "unpacking images with their owners needs root" }
@@ -17,10 +16,15 @@ struct ContainerServerTests {
         return isThere ? nil : "there is neither runc, crun nor runsc (script/setup-tests containers)"
     }()
 
-    private static func program(_ name: String) -> String? {
+    static func program(_ name: String) -> String? {
         ["/usr/bin/", "/usr/sbin/"].map { $0 + name }.first { access($0, X_OK) == 0 }
     }
+}
 
+/// The whole way through the public API: an image built of a Dockerfile on a base made here, pushed to and pulled from a
+/// registry on loopback, run, logged, stopped.
+@Suite(.serialized, .enabled(if: ContainerHost.missing == nil, "\(ContainerHost.missing ?? "")"))
+struct ContainerServerTests {
     private static func tar(_ files: [(String, String)]) -> [UInt8] {
         var layer = LayerBuilder()
         for (name, text) in files { layer.file(name, text) }
@@ -33,13 +37,13 @@ struct ContainerServerTests {
         return answer.json
     }
 
-    @Test(arguments: engines)
+    @Test(arguments: ContainerHost.engines)
     func aDockerfileIsBuiltRunLoggedAndStopped(_ engine: String) async throws {
-        guard Self.program(engine) != nil else {
+        guard ContainerHost.program(engine) != nil else {
             print("skipped: there is no \(engine) on this machine (Debian: \(engine))")
             return
         }
-        guard Self.program("buildah") != nil || Self.program("podman") != nil else {
+        guard ContainerHost.program("buildah") != nil || ContainerHost.program("podman") != nil else {
             print("skipped: there is neither buildah nor podman on this machine")
             return
         }
