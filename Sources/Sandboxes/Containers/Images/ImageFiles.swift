@@ -31,6 +31,16 @@ struct ImageFiles: Sendable {
         }
     }
 
+    /// Layers belong to the ids with which they were unpacked: others need others. Blocks.
+    func keep(_ ownership: LayerOwnership) throws(ContainerError) {
+        let text = "\(ownership)"
+        if let known = FileManager.default.contents(atPath: path + "/ownership"), Array(known) == Array(text.utf8) {
+            return
+        }
+        for name in Self.names(path + "/layers") { try Self.remove(path + "/layers", name) }
+        try write(Array(text.utf8), "ownership")
+    }
+
     func layer(_ digest: ImageDigest) -> String { path + "/layers/" + digest.hexadecimal }
     func incoming(_ name: String) -> String { path + "/incoming/" + name }
 

@@ -32,6 +32,7 @@ package final class ImageStore: Sendable {
         path: String, registry: RegistryClient, ownership: LayerOwnership, limits: LayerLimits = LayerLimits()
     ) throws(ContainerError) {
         files = try ImageFiles(path: path)
+        try files.keep(ownership)
         self.registry = registry
         self.ownership = ownership
         self.limits = limits

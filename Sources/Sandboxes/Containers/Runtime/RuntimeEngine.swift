@@ -132,17 +132,19 @@ package final class RuntimeEngine: ContainerEngine {
 
     /// A container is gone: so is what it had.
     func forget(_ id: String) {
-        running.withLock { _ = $0.removeValue(forKey: id) }
         Task { [self] in
             try? await disk.run { [folder] () throws(ContainerError) in
                 ContainerGroups.remove(id)
                 try ImageFiles.remove(folder, id)
             }
+            running.withLock { _ = $0.removeValue(forKey: id) }
         }
     }
 
     package func stop() async {
         for container in running.withLock({ Array($0.values) }) { container.kill() }
+        // Each is forgotten when nothing of it is left. What the kernel does not give back in time, the next start finds.
+        for _ in 0..<1_000 where !running.withLock({ $0.isEmpty }) { try? await Task.sleep(for: .milliseconds(5)) }
     }
 
     /// Starts a throw-away container, reaches for its network and ends it.
