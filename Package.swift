@@ -133,8 +133,7 @@ let package = Package(
             name: "weir",
             dependencies: [
                 "CloudEvents", "Kafka", "Manifest", "StorageEvents", "Channels", "Invocation", "Staging", "Egress",
-                "WeirServer",
-                argumentParser, httpClient,
+                "Sandboxes", "WeirServer", argumentParser, httpClient,
                 nioCore,
                 nioHTTP1, log, lifecycle,
             ], swiftSettings: settings),

@@ -199,6 +199,16 @@ package final class FunctionRepository: FunctionCatalog {
         }
     }
 
+    /// The images that versions of functions hold.
+    package static func imageDigests(_ registry: Registry) async throws(FunctionError) -> Set<ImageDigest> {
+        do throws(PersistenceError) {
+            let documents = try await registry.versionDocuments(of: .function, holding: "\"container\"")
+            return Set(documents.compactMap { $0["container"]?["digest"]?.string.flatMap { ImageDigest($0) } })
+        } catch {
+            throw FunctionError(error)
+        }
+    }
+
     // MARK: Finding
 
     /// The current version, or the one with exactly this digest. From memory; the first time since it changed or was

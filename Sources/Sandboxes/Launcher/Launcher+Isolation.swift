@@ -73,7 +73,7 @@ extension Launcher {
             throw SandboxError(.isolationMissing, "the host's isolation has not been tried yet")
         }
         if let obstacle = isolation.report.obstacle { throw SandboxError(.isolationMissing, obstacle) }
-        let user = isolation.way == .privileged ? state.users.take() : 0
+        let user = isolation.way == .privileged && !sandbox.onlyLimits ? state.users.take() : 0
         return isolation.plan(for: sandbox, user: user)
     }
 }

@@ -28,6 +28,7 @@ struct Parts: Sendable {
     let directory: ActionDirectory
     let keys: KeyRing
     let address: ServerAddress
+    let containers: ContainerEngines
 
     /// What a resource's running part says of itself.
     func status(of resource: ResourceDocument) async -> JSONValue? {

@@ -91,12 +91,15 @@ public struct Server: Sendable {
         }
         let grants = Grants(staging: staging, allowsHostNetwork: configuration.allowsHostNetwork)
         let host = try await functionHost(data)
+        let containers = containerEngines(data, host.launcher, registry, client)
         let functions = FunctionRepository(
             registry, writer, code, layers: host.layers,
             preparation: Preparer(
                 configuration.preparation, host.settings, launcher: host.launcher, layers: host.layers,
-                interpreters: host.interpreters, logger: logger),
+                interpreters: host.interpreters, logger: logger), images: containers,
             review: { spec, namespace throws(FunctionError) in try grants.review(spec, namespace) })
+        // With the first function in a container at the latest; now, when there are such functions already.
+        if try await !FunctionRepository.imageDigests(registry).isEmpty { containers.begin() }
         // No worker runs yet, so code that no version uses can go.
         try await functions.collectGarbage()
         let records = try await log.open(
@@ -113,7 +116,7 @@ public struct Server: Sendable {
             host.settings, catalog: functions, launcher: host.launcher, logger: logger,
             surroundings: Surroundings(
                 staging: staging, proxy: proxy, allowsHostNetwork: configuration.allowsHostNetwork),
-            onLogLine: { logs.add($0) })
+            containers: containers, onLogLine: { logs.add($0) })
         let address = ServerAddress()
         let directory = ActionDirectory(registry, address: { address.url })
         let keys = KeyRing(registry)
@@ -139,7 +142,8 @@ public struct Server: Sendable {
         return Parts(
             registry: registry, writer: writer, channels: channels, functions: functions, pool: pool, invoker: invoker,
             activations: activations, logs: logs, sources: sources, subscriptions: subscriptions,
-            reconciler: reconciler, grants: grants, directory: directory, keys: keys, address: address)
+            reconciler: reconciler, grants: grants, directory: directory, keys: keys, address: address,
+            containers: containers)
     }
 
     private func serve(_ parts: Parts, _ data: DataDirectory, _ key: Secret) async throws {

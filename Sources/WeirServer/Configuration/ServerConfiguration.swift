@@ -2,6 +2,7 @@ package import Channels
 package import Egress
 package import Invocation
 package import Kafka
+package import Sandboxes
 package import Staging
 
 /// What an operator may choose; every value has a default, so that a server needs no configuration.
@@ -58,6 +59,8 @@ public struct ServerConfiguration: Sendable {
     public var invocationsPerMinute = 1_000_000
     public var firesPerMinute = 1_000_000
     public var concurrentInvocations = 1_000
+    /// Who runs containers, and with which registries.
+    package var containers = ContainerSettings()
 
     public init(
         data: String, host: String = "127.0.0.1", port: Int = 8642, launcher: String? = nil, python: String = "python3",
@@ -81,6 +84,17 @@ public struct ServerConfiguration: Sendable {
         self.maximumBody = maximumBody
         self.stopDeadline = stopDeadline
     }
+}
+
+/// What an operator may choose about containers.
+package struct ContainerSettings: Sendable {
+    /// The engines in question, the best first.
+    package var engine = EngineChoice.auto
+    package var registries = RegistrySettings()
+    /// What of the network the steps of a build reach.
+    package var buildNetwork = BuildNetwork.none
+
+    package init() {}
 }
 
 /// Why a server cannot start, as a sentence for the operator.

@@ -21,6 +21,7 @@ extension ServerEngine {
             "uptimeSeconds": .integer(Int64(Date().timeIntervalSince(started))),
             "isolation": parts.pool.isolation?.document ?? ["level": 0],
             "grants": .object(parts.grants.document),
+            "containers": parts.containers.document,
             "channels": [
                 "count": .integer(Int64(channels.count)),
                 "events": .integer(Int64(bounds.reduce(0) { $0 + $1.next - $1.first })),

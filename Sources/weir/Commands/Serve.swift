@@ -6,6 +6,7 @@ import Invocation
 import Kafka
 import Logging
 import Manifest
+import Sandboxes
 import Staging
 import WeirServer
 
@@ -102,6 +103,18 @@ struct Serve: AsyncParsableCommand {
     var kafkaGroup = "weir"
     @Option(help: ArgumentHelp("How the names of topics begin that are made.", valueName: "text"))
     var kafkaPrefix = "weir."
+    @Option(
+        help: ArgumentHelp(
+            "Who runs containers: auto, runc, crun, runsc, docker[=socket], podman[=socket], none.",
+            discussion: "auto takes the first that works when a function needs one.", valueName: "engine"))
+    var containerEngine = "auto"
+    @Option(
+        help: ArgumentHelp(
+            "A file with registries of images and their credentials, readable by its owner alone.", valueName: "file"))
+    var registries: String?
+    @Option(
+        help: ArgumentHelp("What of the network the steps of a Dockerfile reach: none, host.", valueName: "network"))
+    var buildNetwork = "none"
     @Option(help: "What is logged: trace, debug, info, notice, warning, error.") var logLevel = "info"
 
     private func clusters() throws -> KafkaClusters {
@@ -149,6 +162,7 @@ struct Serve: AsyncParsableCommand {
         guard let installs = PreparationConfiguration.Installs(rawValue: allowInstalls) else {
             throw ValidationError("--allow-installs is none, wheels or all, not \"\(allowInstalls)\"")
         }
+        let containers = try containerSettings()
         LoggingSystem.bootstrap { LogHandler(label: $0) }
         var logger = Logger(label: "weir")
         logger.logLevel = level
@@ -178,6 +192,7 @@ struct Serve: AsyncParsableCommand {
         configuration.invocationsPerMinute = max(0, openwhiskInvocations)
         configuration.firesPerMinute = max(0, openwhiskFires)
         configuration.concurrentInvocations = max(0, openwhiskConcurrent)
+        configuration.containers = containers
         do {
             try await Server(configuration, version: WeirVersion.text, logger: logger).run()
         } catch let error as StartError {

@@ -114,6 +114,24 @@ struct ContainerCallTests {
         }
     }
 
+    @Test(arguments: [OCIRuntime.Kind.runc, .crun])
+    func whatNeedsTooMuchMemoryIsEndedAndToldAsThat(_ kind: OCIRuntime.Kind) async throws {
+        try await withContainers(kind) { fixture in
+            guard fixture.launcher.isolation?.limitsTrees == true else {
+                print("skipped: no control group limits the memory of a tree on this host")
+                return
+            }
+            let action = try await fixture.action(
+                "eat",
+                "def main(args):\n    b = bytearray(args.get('mb', 0) << 20)\n    b[::4096] = b'x' * len(b[::4096])\n    return {}"
+            ) { $0.memory = 96 << 20 }
+            #expect(await fixture.call(action, ["mb": 8]).status == .success)
+            let greedy = await fixture.call(action, ["mb": 400])
+            #expect(greedy.status == .developerError && greedy.text.contains("memory"), "\(greedy.text)")
+            #expect(await fixture.call(action, ["mb": 8]).status == .success)
+        }
+    }
+
     @Test func imagesOfUsersNeedNoMarks() async throws {
         try await withContainers { fixture in
             let action = try await fixture.action(
