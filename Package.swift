@@ -77,7 +77,8 @@ let package = Package(
         library("Channels", ["CloudEvents", "Kafka", "Manifest", "CLinux", log]),
         library("StorageEvents", ["CloudEvents"]),
         library(
-            "Outbound", ["CloudEvents", "Manifest", httpClient, nioCore, nioPosix, nioHTTP1, nioSSL, crypto, log]),
+            "Outbound",
+            ["CloudEvents", "Kafka", "Manifest", httpClient, nioCore, nioPosix, nioHTTP1, nioSSL, crypto, log]),
         library(
             "EventSources",
             [
@@ -107,8 +108,8 @@ let package = Package(
         library(
             "Delivery",
             [
-                "CloudEvents", "Kafka", "Manifest", "Persistence", "Channels", "Invocation", "CLinux", httpClient,
-                nioCore, nioHTTP1, crypto, log, lifecycle, deque, heap,
+                "CloudEvents", "Kafka", "Manifest", "Persistence", "Channels", "Outbound", "Invocation", "CLinux",
+                httpClient, nioCore, nioHTTP1, crypto, log, lifecycle, deque, heap,
             ]),
         library(
             "WeirHTTP",
@@ -132,8 +133,7 @@ let package = Package(
             name: "weir",
             dependencies: [
                 "CloudEvents", "Kafka", "Manifest", "StorageEvents", "Channels", "Invocation", "Staging", "Egress",
-                "WeirServer",
-                argumentParser, httpClient,
+                "Sandboxes", "WeirServer", argumentParser, httpClient,
                 nioCore,
                 nioHTTP1, log, lifecycle,
             ], swiftSettings: settings),
@@ -160,7 +160,8 @@ let package = Package(
         tests(
             "EventSourcesTests",
             [
-                "EventSources", "Persistence", "StorageEvents", "Channels", "Outbound", "CloudEvents", "Manifest", log,
+                "EventSources", "Kafka", "Persistence", "StorageEvents", "Channels", "Outbound", "CloudEvents",
+                "Manifest", log,
             ]),
         tests("OutboundTests", ["Outbound", "CloudEvents", "Manifest", log]),
         tests("FunctionsTests", ["Functions", "Persistence", "CloudEvents", "Manifest"]),
@@ -181,8 +182,8 @@ let package = Package(
         tests(
             "DeliveryTests",
             [
-                "Delivery", "Persistence", "Invocation", "Channels", "CloudEvents", "Manifest", httpClient, nioCore,
-                nioPosix, nioHTTP1, log, lifecycle,
+                "Delivery", "Outbound", "Kafka", "Persistence", "Invocation", "Channels", "CloudEvents", "Manifest",
+                httpClient, nioCore, nioPosix, nioHTTP1, log, lifecycle,
             ]),
         tests(
             "WeirHTTPTests",

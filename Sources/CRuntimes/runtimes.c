@@ -2,12 +2,12 @@
 
 #pragma clang diagnostic ignored "-Wc23-extensions"
 
-static const unsigned char python_runner_py[] = {
-#embed "Assets/python/runner.py"
-};
-
 static const unsigned char python_question_py[] = {
 #embed "Assets/python/question.py"
+};
+
+static const unsigned char python_runner_py[] = {
+#embed "Assets/python/runner.py"
 };
 
 static const unsigned char python_weir_runner__init__py[] = {
@@ -90,6 +90,62 @@ static const unsigned char nodejs_wire_js[] = {
 #embed "Assets/nodejs/wire.js"
 };
 
+static const unsigned char swift_Package_swift[] = {
+#embed "Assets/swift/Package.swift"
+};
+
+static const unsigned char swift_Sources_CWeirRunner_include_module_modulemap[] = {
+#embed "Assets/swift/Sources/CWeirRunner/include/module.modulemap"
+};
+
+static const unsigned char swift_Sources_CWeirRunner_include_runner_h[] = {
+#embed "Assets/swift/Sources/CWeirRunner/include/runner.h"
+};
+
+static const unsigned char swift_Sources_CWeirRunner_runner_c[] = {
+#embed "Assets/swift/Sources/CWeirRunner/runner.c"
+};
+
+static const unsigned char swift_Sources_WeirFunction_Answers_swift[] = {
+#embed "Assets/swift/Sources/WeirFunction/Answers.swift"
+};
+
+static const unsigned char swift_Sources_WeirFunction_CallFrame_swift[] = {
+#embed "Assets/swift/Sources/WeirFunction/CallFrame.swift"
+};
+
+static const unsigned char swift_Sources_WeirFunction_Context_swift[] = {
+#embed "Assets/swift/Sources/WeirFunction/Context.swift"
+};
+
+static const unsigned char swift_Sources_WeirFunction_Control_swift[] = {
+#embed "Assets/swift/Sources/WeirFunction/Control.swift"
+};
+
+static const unsigned char swift_Sources_WeirFunction_Event_swift[] = {
+#embed "Assets/swift/Sources/WeirFunction/Event.swift"
+};
+
+static const unsigned char swift_Sources_WeirFunction_Handlers_swift[] = {
+#embed "Assets/swift/Sources/WeirFunction/Handlers.swift"
+};
+
+static const unsigned char swift_Sources_WeirFunction_JSON_Text_swift[] = {
+#embed "Assets/swift/Sources/WeirFunction/JSON+Text.swift"
+};
+
+static const unsigned char swift_Sources_WeirFunction_JSON_swift[] = {
+#embed "Assets/swift/Sources/WeirFunction/JSON.swift"
+};
+
+static const unsigned char swift_Sources_WeirFunction_Runner_swift[] = {
+#embed "Assets/swift/Sources/WeirFunction/Runner.swift"
+};
+
+static const unsigned char swift_Sources_WeirFunction_Scanner_swift[] = {
+#embed "Assets/swift/Sources/WeirFunction/Scanner.swift"
+};
+
 static const struct weir_runtime_file files[] = {
     {"python/question.py", python_question_py, sizeof python_question_py},
     {"python/runner.py", python_runner_py, sizeof python_runner_py},
@@ -113,6 +169,20 @@ static const struct weir_runtime_file files[] = {
     {"nodejs/stem.js", nodejs_stem_js, sizeof nodejs_stem_js},
     {"nodejs/sums.js", nodejs_sums_js, sizeof nodejs_sums_js},
     {"nodejs/wire.js", nodejs_wire_js, sizeof nodejs_wire_js},
+    {"swift/Package.swift", swift_Package_swift, sizeof swift_Package_swift},
+    {"swift/Sources/CWeirRunner/include/module.modulemap", swift_Sources_CWeirRunner_include_module_modulemap, sizeof swift_Sources_CWeirRunner_include_module_modulemap},
+    {"swift/Sources/CWeirRunner/include/runner.h", swift_Sources_CWeirRunner_include_runner_h, sizeof swift_Sources_CWeirRunner_include_runner_h},
+    {"swift/Sources/CWeirRunner/runner.c", swift_Sources_CWeirRunner_runner_c, sizeof swift_Sources_CWeirRunner_runner_c},
+    {"swift/Sources/WeirFunction/Answers.swift", swift_Sources_WeirFunction_Answers_swift, sizeof swift_Sources_WeirFunction_Answers_swift},
+    {"swift/Sources/WeirFunction/CallFrame.swift", swift_Sources_WeirFunction_CallFrame_swift, sizeof swift_Sources_WeirFunction_CallFrame_swift},
+    {"swift/Sources/WeirFunction/Context.swift", swift_Sources_WeirFunction_Context_swift, sizeof swift_Sources_WeirFunction_Context_swift},
+    {"swift/Sources/WeirFunction/Control.swift", swift_Sources_WeirFunction_Control_swift, sizeof swift_Sources_WeirFunction_Control_swift},
+    {"swift/Sources/WeirFunction/Event.swift", swift_Sources_WeirFunction_Event_swift, sizeof swift_Sources_WeirFunction_Event_swift},
+    {"swift/Sources/WeirFunction/Handlers.swift", swift_Sources_WeirFunction_Handlers_swift, sizeof swift_Sources_WeirFunction_Handlers_swift},
+    {"swift/Sources/WeirFunction/JSON+Text.swift", swift_Sources_WeirFunction_JSON_Text_swift, sizeof swift_Sources_WeirFunction_JSON_Text_swift},
+    {"swift/Sources/WeirFunction/JSON.swift", swift_Sources_WeirFunction_JSON_swift, sizeof swift_Sources_WeirFunction_JSON_swift},
+    {"swift/Sources/WeirFunction/Runner.swift", swift_Sources_WeirFunction_Runner_swift, sizeof swift_Sources_WeirFunction_Runner_swift},
+    {"swift/Sources/WeirFunction/Scanner.swift", swift_Sources_WeirFunction_Scanner_swift, sizeof swift_Sources_WeirFunction_Scanner_swift},
 };
 
 const struct weir_runtime_file *weir_runtime_files(size_t *count) {

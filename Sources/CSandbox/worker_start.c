@@ -58,6 +58,12 @@ static int split(const struct weir_start *start, const char *strings, struct pla
         || start->environment_count > argument_maximum || start->limit_count > weir_limit_count
         || start->entry_count > weir_entry_count || start->filter > weir_filter_count)
         return EINVAL;
+    uint32_t flags = start->head.flags;
+    // What would change the launcher's own namespaces, or leave a worker with the launcher's own rights.
+    if (((flags & weir_start_root) && !(flags & weir_start_new_mount))
+        || ((flags & weir_start_loopback) && !(flags & weir_start_new_net))
+        || ((flags & weir_start_broad) && !(flags & weir_start_new_user)))
+        return EINVAL;
     struct request_strings rest = {strings, start->head.strings_length};
     for (uint32_t i = 0; i < start->argument_count; i++) plan->arguments[i] = (char *)next_string(&rest);
     plan->arguments[start->argument_count] = NULL;

@@ -64,8 +64,7 @@ extension PoolMachine.Definition {
         idleGrace = limits.scaling.idle
         burst = limits.scaling.burst
         timeout = max(1, limits.timeout)
-        memory = limits.memory
-        slots = max(1, limits.concurrentEvents)
+        memory = limits.memory + version.staging.outputMemory
         runs = limits.scaling.runs
         runsPerKey = limits.scaling.runsPerKey
         isContainer = version.runtime == .container

@@ -8,6 +8,8 @@ package struct InvocationConfiguration: Sendable {
     package var python: String
     /// The JavaScript interpreter, absolute.
     package var node: String
+    /// The Swift compiler, absolute.
+    package var swift: String
     /// What runs inside a worker of an interpreter.
     package var runners: RunnerFiles
     /// Workers of all functions together.
@@ -40,12 +42,14 @@ package struct InvocationConfiguration: Sendable {
 
     package init(
         python: String = InvocationConfiguration.defaultPython,
-        node: String = InvocationConfiguration.defaultNode, runners: RunnerFiles, maximumWorkers: Int = 64,
+        node: String = InvocationConfiguration.defaultNode,
+        swift: String = InvocationConfiguration.defaultSwift, runners: RunnerFiles, maximumWorkers: Int = 64,
         idleGrace: Int64 = 60_000, answerLimit: Int = 1 << 20, fileSizeLimit: UInt64 = 1 << 40, frameCalls: Int = 256,
         frameBytes: Int = 4 << 20
     ) {
         self.python = python
         self.node = node
+        self.swift = swift
         self.runners = runners
         self.maximumWorkers = maximumWorkers
         self.idleGrace = idleGrace
@@ -71,13 +75,14 @@ package struct InvocationConfiguration: Sendable {
         switch runtime {
         case .python: python
         case .nodejs: node
-        case .executable, .container: nil
+        case .swift, .executable, .container, .sequence: nil
         }
     }
 
     /// The system's interpreter, else the first on the PATH. When there is none, the first start says so.
     package static var defaultPython: String { program("python3") }
     package static var defaultNode: String { program("node") }
+    package static var defaultSwift: String { program("swiftc") }
 
     private static func program(_ name: String) -> String {
         let usual = ["/usr/bin", "/usr/local/bin"]

@@ -13,6 +13,16 @@ package struct RunnerFiles: Sendable, Hashable {
     package var pythonQuestion: String { directory + "/python/question.py" }
     package var nodejs: String { directory + "/nodejs/runner.js" }
 
+    /// The sources of the library that Swift functions are built with.
+    package static var swiftSources: [String] {
+        var count = 0
+        let table = UnsafeBufferPointer(start: weir_runtime_files(&count), count: count)
+        let folder = "swift/Sources/WeirFunction/"
+        return table.map { String(cString: $0.path) }.filter { $0.hasPrefix(folder) }.map {
+            String($0.dropFirst(folder.count))
+        }
+    }
+
     /// Writes the runners below `directory` unless they are there.
     ///
     /// Their folder's name holds a hash of the content, so that an old server's workers keep their own while a new one

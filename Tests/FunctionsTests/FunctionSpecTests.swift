@@ -50,11 +50,11 @@ import Testing
             (["file": ""], "functions.f.file: this must not be empty"),
             (
                 ["file": "a.zip"],
-                "functions.f.runtime: this is required here (python, nodejs or executable): it is clear only for a file that ends in .py, .js, .mjs or .cjs"
+                "functions.f.runtime: this is required here (python, nodejs, swift or executable): it is clear only for a file that ends in .py, .js, .mjs, .cjs or .swift"
             ),
             (
                 ["file": "a.py", "runtime": "pyhton"],
-                "functions.f.runtime: \"pyhton\" is not one of python, nodejs, executable, container: did you mean \"python\"?"
+                "functions.f.runtime: \"pyhton\" is not one of python, nodejs, swift, executable, container: did you mean \"python\"?"
             ),
             (["file": "a.py", "timout": "5m"], "functions.f.timout: this key is unknown: did you mean \"timeout\"?"),
             (["file": "a.py", "timeout": "2d"], "functions.f.timeout: 2d is out of range: 1ms to 1d is allowed"),

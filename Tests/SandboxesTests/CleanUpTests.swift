@@ -15,14 +15,12 @@ import TestSupport
         var mounts: Int
         var groups: Int
         var descriptors: Int
-        var folders: Int
 
         init(_ fixture: SandboxFixture) {
             processes = fixture.processes.count
             mounts = (SmallFile.read("/proc/self/mounts") ?? "").split(separator: "\n").count
             groups = Self.groups(of: fixture).count
             descriptors = fixture.launcher.processID.map { SmallFile.names(in: "/proc/\($0)/fd").count } ?? 0
-            folders = SmallFile.names(in: "/tmp").count { $0.hasPrefix("weir-\(getpid())-") }
         }
 
         static func groups(of fixture: SandboxFixture) -> [String] {
@@ -33,7 +31,7 @@ import TestSupport
         }
 
         var description: String {
-            "\(processes) processes, \(mounts) mounts, \(groups) groups, \(descriptors) descriptors, \(folders) folders"
+            "\(processes) processes, \(mounts) mounts, \(groups) groups, \(descriptors) descriptors"
         }
     }
 
@@ -56,8 +54,11 @@ import TestSupport
                     running.say("go")
                 }
                 _ = await running.end()
+                if let folder = running.worker.withLock({ $0?.plan.privateFolder }) {
+                    #expect(access(folder, F_OK) != 0)
+                }
             }
-            await waitUntil { Remains(fixture) == before }
+            await eventually("all is as before") { Remains(fixture) == before }
             #expect(Remains(fixture) == before)
         }
     }
@@ -66,19 +67,21 @@ import TestSupport
         let mounts = (SmallFile.read("/proc/self/mounts") ?? "").split(separator: "\n").count
         var trees: [String] = []
         var processes: [Int32] = []
+        var folders: [String] = []
         try await SandboxFixture.with(level: level) { fixture in
             for _ in 0..<5 {
                 let running = try fixture.shell("(setsid sleep 1000 &); sleep 1000 & echo up; sleep 1000")
                 #expect(await running.line(0) == "up")
+                folders += running.worker.withLock { $0?.plan.privateFolder }.map { [$0] } ?? []
             }
             trees = fixture.launcher.state.withLock { $0.isolation?.groups?.trees ?? [] }.filter { !$0.isEmpty }
             processes = fixture.processes
             #expect(processes.count >= 15)
         }
         #expect(trees.filter { access($0, F_OK) == 0 } == [])
-        #expect(processes.filter { kill($0, 0) == 0 } == [])
+        #expect(processes.filter { isAlive($0) } == [])
         #expect((SmallFile.read("/proc/self/mounts") ?? "").split(separator: "\n").count == mounts)
-        #expect(SmallFile.names(in: "/tmp").filter { $0.hasPrefix("weir-\(getpid())-") } == [])
+        #expect(folders.filter { access($0, F_OK) == 0 } == [])
     }
 
     @Test(arguments: levelsWithNamespaces) func aKilledLauncherLeavesNothingAndIsReplaced(level: Int) async throws {
@@ -93,8 +96,8 @@ import TestSupport
             let launcher = try #require(fixture.launcher.processID)
             kill(launcher, SIGKILL)
             for running in all { #expect(await running.end() == .launcherLost) }
-            await waitUntil { processes.allSatisfy { kill($0, 0) != 0 } }
-            await waitUntil { Remains.groups(of: fixture).isEmpty }
+            await eventually("all processes are gone") { processes.allSatisfy { !isAlive($0) } }
+            await eventually("all groups are gone") { Remains.groups(of: fixture).isEmpty }
             #expect(try await fixture.lines("echo again") == ["again"])
             #expect(fixture.launcher.processID != launcher)
         }
@@ -121,7 +124,7 @@ import TestSupport
         }
         let living = ControlGroups()
         #expect(living.trees.contains { !$0.isEmpty })
-        await waitUntil { !left.isRunning }
+        await eventually("what was left is ended") { !left.isRunning }
         #expect(made.filter { access($0.tree, F_OK) == 0 }.isEmpty)
         // Another of this process is not taken for dead.
         let second = ControlGroups()
@@ -132,7 +135,7 @@ import TestSupport
     }
 
     @Test func aPrivateFolderIsRemovedHoweverItLooks() throws {
-        let path = try PrivateFolder.make(slot: UInt64.random(in: 1 << 40..<1 << 50))
+        let path = try PrivateFolder.make()
         let outside = try TemporaryDirectory("outside")
         try write("kept", to: outside.file("kept"))
         symlink(outside.path, path + "/link")

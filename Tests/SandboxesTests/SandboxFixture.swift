@@ -128,7 +128,7 @@ final class Running: WorkerHandler {
 
     /// The next line that it says, `index` from the first on.
     func line(_ index: Int) async -> String? {
-        await waitUntil { lines.withLock { $0.count > index } || hasEnded }
+        await eventually("line \(index)") { lines.withLock { $0.count > index } || hasEnded }
         return lines.withLock { index < $0.count ? $0[index] : nil }
     }
 
@@ -175,6 +175,21 @@ extension WorkerEnd {
     var record: ExitRecord? {
         if case .exited(let record) = self { record } else { nil }
     }
+}
+
+/// Waits until a condition holds; fails after half a minute. There is no event to wait for when a process is to vanish.
+func eventually(_ what: String, _ condition: () -> Bool) async {
+    for _ in 0..<3_000 {
+        if condition() { return }
+        try? await Task.sleep(for: .milliseconds(10))
+    }
+    Issue.record("never came true: \(what)")
+}
+
+/// Whether a process is there and has not ended (one that nobody has reaped yet has).
+func isAlive(_ pid: Int32) -> Bool {
+    guard let text = SmallFile.read("/proc/\(pid)/stat"), let end = text.lastIndex(of: ")") else { return false }
+    return !text[end...].hasPrefix(") Z")
 }
 
 /// A file with a text.

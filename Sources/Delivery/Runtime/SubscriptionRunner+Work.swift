@@ -114,7 +114,8 @@ extension SubscriptionRunner {
         guard let (batch, index) = payloads[Int(slot)] else { return nil }
         return Parcel(
             event: batch.record(at: index), partition: batch.partition, offset: batch.entries[index].offset,
-            attempt: machine.attempt(of: slot))
+            attempt: machine.attempt(of: slot), appended: batch.entries[index].appended,
+            floor: stored[batch.partition]?.progress.floor ?? 0)
     }
 
     /// Runs beside the actor's other work; comes back to it with the outcome.

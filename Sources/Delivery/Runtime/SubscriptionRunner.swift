@@ -110,6 +110,7 @@ actor SubscriptionRunner {
         _ = await persist(ending: machine.openPartitions.filter { !machine.isBusy($0) })
         parts.ledger.leave(parts.key)
         jobQueue.finish()
+        await parts.sink.close()
     }
 
     func status() -> SubscriptionStatus {

@@ -3,6 +3,7 @@ package import Channels
 import CloudEvents
 package import Invocation
 package import Logging
+package import Outbound
 package import Persistence
 import ServiceLifecycle
 import Synchronization
@@ -29,8 +30,7 @@ package final class Subscriptions: Service {
     private let state = Mutex(State())
     private let channels: ChannelLookup
     private let store: any StateStore
-    private let invoker: any Invoker
-    private let client: HTTPClient
+    private let sinks: SinkFactory
     private let clock: DeliveryClock
     private let drain: Int64
     private let onDrained: @Sendable () async -> Void
@@ -40,18 +40,19 @@ package final class Subscriptions: Service {
 
     /// - Parameters:
     ///   - client: made with ``HTTPSink/clientConfiguration``; shut down by its owner after this service has ended.
+    ///   - secrets: what sinks name in place of passwords and tokens.
     ///   - drain: how many milliseconds the end waits for attempts under way.
     ///   - onDrained: ends the calls behind attempts that were still under way then, for ``run()`` returns only when all
     ///     have ended. What such a call answers is no longer heard: its event is delivered again after a restart.
     package init(
         channels: @escaping ChannelLookup, store: any StateStore, invoker: any Invoker, client: HTTPClient,
-        clock: DeliveryClock = .system, drain: Int64 = 10_000,
+        secrets: SecretStore = .none, clock: DeliveryClock = .system, drain: Int64 = 10_000,
         onDrained: @escaping @Sendable () async -> Void = {}, log: Logger
     ) {
         self.channels = channels
         self.store = store
-        self.invoker = invoker
-        self.client = client
+        sinks = SinkFactory(
+            channels: channels, invoker: invoker, client: client, secrets: secrets, now: clock.now, log: log)
         self.clock = clock
         self.drain = drain
         self.onDrained = onDrained
@@ -130,8 +131,9 @@ package final class Subscriptions: Service {
 
     /// Removes a subscription and forgets its progress.
     package func remove(_ key: SubscriptionKey) async throws(SubscriptionError) {
-        let home = state.withLock { $0.homes[key] }
+        let (runner, home) = state.withLock { ($0.runners[key], $0.homes[key]) }
         await suspend(key)
+        await runner?.parts.sink.removed()
         do {
             // What a server's own store holds is there also when the channel has gone.
             let entries = try await store.entries(prefix: key.statePrefix)
@@ -177,19 +179,11 @@ package final class Subscriptions: Service {
         return delivery
     }
 
-    /// The sink that a subscription names.
-    package func sink(_ key: SubscriptionKey, _ spec: SubscriptionSpec) -> any Sink {
-        switch spec.sink {
-        case .function(let name):
-            return FunctionSink(
-                invoker: invoker, function: FunctionReference(namespace: key.namespace, name: name),
-                subscription: key.description, channel: spec.channel)
-        case .channel(let name):
-            return ChannelSink(name: name) { [channels] in channels(key.namespace, name) }
-        case .http(let url, let mode, let headers):
-            return HTTPSink(
-                client: client, url: url, mode: mode, headers: headers, timeout: spec.policy.timeout, now: clock.now)
-        }
+    /// The sink that a subscription names; to be closed by who asks for it.
+    ///
+    /// - Parameter isReplay: whether it is for a replay.
+    package func sink(_ key: SubscriptionKey, _ spec: SubscriptionSpec, isReplay: Bool = false) -> any Sink {
+        sinks.sink(key, spec, isReplay: isReplay)
     }
 }
 

@@ -9,8 +9,10 @@ enum FunctionEntry {
         switch spec.runtime {
         case .python: try python(spec.handler, code)
         case .nodejs: try javaScript(spec.handler, code, folder)
+        case .swift: (try swift(spec.handler, code), nil)
         case .executable: (try program(spec.handler, code), nil)
         case .container: (try container(spec, code), spec.handler)
+        case .sequence: ("", nil)
         }
     }
 
@@ -43,6 +45,17 @@ enum FunctionEntry {
                 .invalidCode, "handler: there is no file \"\(parts[0])\" in the code; it has \(list(code.files))")
         }
         return (parts[0], parts.count == 2 ? parts[1] : nil)
+    }
+
+    /// Whether a program has to be built of the code first.
+    static func isSwiftSource(_ code: StoredCode) -> Bool {
+        code.files.contains("Package.swift") || code.files.contains { $0.hasSuffix(".swift") && !$0.contains("/") }
+    }
+
+    private static func swift(_ handler: String?, _ code: StoredCode) throws(FunctionError) -> String {
+        guard isSwiftSource(code) else { return try program(handler, code) }
+        let usual = ["Package.swift", "main.swift"].first { code.files.contains($0) }
+        return usual ?? code.files.first { $0.hasSuffix(".swift") && !$0.contains("/") } ?? ""
     }
 
     private static func program(_ handler: String?, _ code: StoredCode) throws(FunctionError) -> String {

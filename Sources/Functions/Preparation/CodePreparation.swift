@@ -13,15 +13,19 @@ package struct PreparationOrder: Sendable, Hashable {
     package var content: String
     package var directory: String
     package var files: [String]
+    /// The program that is wanted of a package with several.
+    package var product: String?
 
     package init(
-        runtime: FunctionVersion.Runtime, work: Work, content: String, directory: String, files: [String]
+        runtime: FunctionVersion.Runtime, work: Work, content: String, directory: String, files: [String],
+        product: String? = nil
     ) {
         self.runtime = runtime
         self.work = work
         self.content = content
         self.directory = directory
         self.files = files
+        self.product = product
     }
 }
 

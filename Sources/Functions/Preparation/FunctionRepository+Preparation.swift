@@ -13,7 +13,7 @@ extension FunctionRepository {
         }
         let order = PreparationOrder(
             runtime: spec.runtime, work: work, content: code.digest, directory: store.folder(code.digest),
-            files: code.files)
+            files: code.files, product: spec.handler)
         let layer = mayPrepare ? try await preparation.prepare(order) : await preparation.prepared(order)
         dependencies.layers = layer.map { [$0] } ?? []
         return dependencies
@@ -30,6 +30,7 @@ extension FunctionRepository {
             }
             return .install(requirements)
         }
+        if spec.runtime == .swift, FunctionEntry.isSwiftSource(code) { return .build }
         if spec.runtime == .nodejs, !VendoredPackages.hasNodeModules(code.files),
             let package = try PackageDocument(in: code, at: store.folder(code.digest)), !package.dependencies.isEmpty
         {

@@ -26,7 +26,7 @@ extension PreparationPlan {
             key += packages
         case .file(let name):
             // Packages may be named by their place in the code, and a lock file says what is meant exactly.
-            plan.copiesCode = true
+            plan.copiesCode = .toOutput
             let above = name.split(separator: "/").dropLast().joined(separator: "/")
             if !above.isEmpty {
                 folder += "/" + above

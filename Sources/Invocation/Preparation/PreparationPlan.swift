@@ -29,8 +29,15 @@ struct PreparationPlan: Sendable {
     var key: String
     var steps: [Step]
     var files: [File] = []
-    /// Whether the code is to lie in the output folder before the first step, writable.
-    var copiesCode = false
+    /// Where a copy of the code that may be changed is to lie before the first step.
+    enum CodeCopy: Sendable {
+        case none
+        case toOutput
+        /// In the folder `code` there.
+        case toScratch
+    }
+
+    var copiesCode = CodeCopy.none
     /// The folder inside the output that is kept; empty: all of it.
     var member = ""
 }
@@ -43,6 +50,7 @@ struct PreparationPaths: Sendable {
     var output: String
     /// For files in between; also HOME and TMPDIR.
     var scratch: String
-    /// What runs inside workers.
+    /// What runs inside workers, and the name of their version.
     var runners: RunnerFiles
+    var runnersKey: String
 }

@@ -9,14 +9,19 @@ extension Preparer {
             for file in plan.files {
                 try write(Data(file.content), to: work.scratch + "/" + file.name, mode: 0o666)
             }
-            guard plan.copiesCode else { return }
+            let target: String
+            switch plan.copiesCode {
+            case .none: return
+            case .toOutput: target = work.output
+            case .toScratch: target = work.scratch + "/code"
+            }
             for file in order.files {
                 let source = order.directory + "/" + file
                 let isProgram = FileManager.default.isExecutableFile(atPath: source)
                 guard let content = FileManager.default.contents(atPath: source) else {
                     throw FunctionError(.storage, "the code's file \(file) cannot be read back")
                 }
-                try write(content, to: work.output + "/" + file, mode: isProgram ? 0o777 : 0o666)
+                try write(content, to: target + "/" + file, mode: isProgram ? 0o777 : 0o666)
             }
         } catch let error as FunctionError {
             throw error

@@ -71,11 +71,11 @@ package final class Preparer: CodePreparation {
         guard launcher.isolation?.canAttach != true else {
             return PreparationPaths(
                 code: SandboxPath.code, output: SandboxPath.output, scratch: SandboxPath.input,
-                runners: RunnerFiles(directory: SandboxPath.runtimes))
+                runners: RunnerFiles(directory: SandboxPath.runtimes), runnersKey: invocation.runners.directory)
         }
         return PreparationPaths(
             code: order.directory, output: work?.output ?? "", scratch: work?.scratch ?? "",
-            runners: invocation.runners)
+            runners: invocation.runners, runnersKey: invocation.runners.directory)
     }
 
     private func plan(
@@ -98,7 +98,13 @@ package final class Preparer: CodePreparation {
             }
             return try .python(requirements, order, paths, target: python, installer: installer, configuration)
         case (.build, _):
-            throw FunctionError(.unavailable, "this server builds no programs")
+            guard let swift = await interpreters.swift(invocation.swift) else {
+                throw FunctionError(
+                    .unavailable,
+                    "there is no Swift compiler on the server: build the program yourself (with --static-swift-stdlib) "
+                        + "and deploy it in place of its sources")
+            }
+            return try .swift(order, paths, toolchain: swift, configuration)
         }
     }
 

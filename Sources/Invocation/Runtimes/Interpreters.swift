@@ -55,6 +55,26 @@ package actor Interpreters {
         return await ask(program, ["-e", question])
     }
 
+    /// The Swift compiler; `nil` when there is none.
+    func swift(_ program: String) async -> Interpreter? {
+        let key = "swift " + program
+        if let task = known[key] { return await task.value }
+        let task = Task { [launcher] () -> Interpreter? in
+            let outcome = await launcher.run(Self.question([program, "--version"]), within: 60_000)
+            guard outcome.isSuccess, let version = outcome.lines.first(where: { $0.contains("Swift version") }),
+                let real = realpath(FolderPath.parent(program), nil)
+            else { return nil }
+            defer { free(real) }
+            // One program under several names: it goes by the one that it is called by.
+            let folder = String(cString: real)
+            let prefix = FolderPath.parent(folder)
+            return Interpreter(
+                program: folder + "/swiftc", version: version, folders: prefix == "/usr" ? [] : [prefix])
+        }
+        known[key] = task
+        return await task.value
+    }
+
     /// An interpreter that has `pip` for the packages of another, best the same; `nil` when none has.
     func installer(for python: Interpreter) async -> Interpreter? {
         var tried: Set<String> = []

@@ -3,8 +3,8 @@ internal import Sandboxes
 
 /// One worker as the invoker drives it, whatever it is made of: a process in a sandbox, a container.
 ///
-/// It belongs to one version for its whole life and runs one job at a time, or as many as the version's
-/// `concurrentEvents` allow. It tells its owner what happens with ``FunctionInvoker/handle(_:failure:)`` (`ready` or
+/// It belongs to one version for its whole life and runs one job at a time, or as many as its pool's definition allows.
+/// It tells its owner what happens with ``FunctionInvoker/handle(_:failure:)`` (`ready` or
 /// `failedToStart` once, `finished` after each job, before ``FunctionInvoker/complete(_:)``, `misbehaved` when it breaks
 /// its protocol) and, as the last thing, ``FunctionInvoker/ended(_:_:)``. It may do so from any thread, but never from
 /// within a call of its own that holds a lock. All methods return at once; none may block.

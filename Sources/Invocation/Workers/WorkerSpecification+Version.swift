@@ -22,6 +22,14 @@ struct WorkerPaths {
         }
     }
 
+    /// The program of a version that is one itself: built when it was deployed, or part of the code.
+    func program(of version: FunctionVersion) -> String {
+        for (layer, path) in zip(version.dependencies.layers, layers) where layer.kind == .program {
+            return path + "/" + layer.member
+        }
+        return code + "/" + version.entry
+    }
+
     /// Where a runner looks for what the version imports: what came with the code, what was installed.
     func imports(of version: FunctionVersion) -> [String] {
         version.dependencies.vendored.map { code + "/" + $0 }
@@ -70,10 +78,14 @@ extension WorkerSpecification {
             arguments = [configuration.node, paths.runners.nodejs]
             framing = .lengthPrefixed
             maximumMessage = configuration.answerLimit + Ledger.size
-        // A container is started by its engine and never comes here.
-        case .executable, .container:
+        case .swift:
+            arguments = [paths.program(of: version)]
+            framing = .lengthPrefixed
+            maximumMessage = configuration.answerLimit + Ledger.size
+        // A container is started by its engine, a sequence is no process: neither comes here.
+        case .executable, .container, .sequence:
             arguments = [paths.code + "/" + version.entry]
-            framing = .lines
+            framing = version.call == .actionLoop ? .actionLoop : .lines
             maximumMessage = configuration.answerLimit
         }
         // The last of two variables of one name would be ignored by most programs, so the function's replace ours.
@@ -114,7 +126,10 @@ extension SandboxSpecification {
                     allowsExecution: false))
             if let prefix = InvocationConfiguration.prefix(ofProgram: interpreter) { rootFolders.append(prefix) }
         }
-        self.init(memory: memory, mounts: mounts + configuration.visible(version), rootFolders: rootFolders)
+        // What a run leaves lies in memory until it is published.
+        self.init(
+            memory: memory + version.staging.outputMemory, temporaryBytes: memory / 2,
+            mounts: mounts + configuration.visible(version), rootFolders: rootFolders)
     }
 }
 
@@ -142,6 +157,7 @@ enum RunnerSettings {
             settings["environment"] = .object(
                 JSONObject(members: version.environment.map { .init(name: $0.name, value: .string($0.value)) }))
         }
+        if let call = version.call { settings["call"] = .string(call.rawValue) }
         return CallFrame.message(.object(settings))
     }
 }

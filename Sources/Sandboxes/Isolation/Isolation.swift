@@ -32,6 +32,11 @@ struct Isolation: Sendable {
     /// A plan for a worker; `user` is its own id on the privileged way.
     func plan(for sandbox: SandboxSpecification, user: UInt32) -> StartPlan {
         var plan = StartPlan()
+        guard !sandbox.onlyLimits else {
+            // Processes are counted by user where no control group does it, and this one has no user of its own.
+            if groups != nil { limit(&plan, sandbox) } else { plan.watchedMemory = UInt64(sandbox.memory) }
+            return plan
+        }
         guard way != .none else {
             limit(&plan, sandbox)
             return plan

@@ -1,15 +1,20 @@
 internal import Glibc
+internal import Synchronization
 
 /// A folder of a worker's own for temporary files, on hosts where it cannot have a file system of its own for that.
 enum PrivateFolder {
-    private static var parent: String {
+    static var parent: String {
         getenv("TMPDIR").map { String(cString: $0) }.flatMap { $0.hasPrefix("/") ? $0 : nil } ?? "/tmp"
     }
 
+    private static let made = Atomic<Int>(0)
+
     /// A new folder that only this user may look into.
-    static func make(slot: UInt64) throws(SandboxError) -> String {
+    static func make() throws(SandboxError) -> String {
         let start = ProcessIdentity.startTime(of: getpid()) ?? 0
-        let path = "\(parent)/weir-\(getpid())-\(start)-\(slot)"
+        // Slots are numbered by each launcher; a process may have several.
+        let number = made.add(1, ordering: .relaxed).newValue
+        let path = "\(parent)/weir-\(getpid())-\(start)-\(number)"
         guard mkdir(path, 0o700) == 0 else {
             throw SandboxError(
                 .resources, "the worker's folder \(path) cannot be made: \(String(cString: strerror(errno)))")

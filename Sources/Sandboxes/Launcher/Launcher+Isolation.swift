@@ -35,9 +35,9 @@ extension Launcher {
 
     /// A worker without a file system of its own writes its temporary files to a folder of its own.
     func givePrivateFolder(
-        _ slot: UInt64, _ specification: inout WorkerSpecification, _ plan: inout StartPlan
+        _ specification: inout WorkerSpecification, _ plan: inout StartPlan
     ) throws(SandboxError) {
-        let folder = try PrivateFolder.make(slot: slot)
+        let folder = try PrivateFolder.make()
         plan.privateFolder = folder
         plan.entries.append(
             .init(
@@ -73,7 +73,7 @@ extension Launcher {
             throw SandboxError(.isolationMissing, "the host's isolation has not been tried yet")
         }
         if let obstacle = isolation.report.obstacle { throw SandboxError(.isolationMissing, obstacle) }
-        let user = isolation.way == .privileged ? state.users.take() : 0
+        let user = isolation.way == .privileged && !sandbox.onlyLimits ? state.users.take() : 0
         return isolation.plan(for: sandbox, user: user)
     }
 }

@@ -125,7 +125,7 @@ package final class Launcher: Sendable {
             return state.nextSlot
         }
         do {
-            if plan.level == 1 { try givePrivateFolder(slot, &specification, &plan) }
+            if plan.level == 1 { try givePrivateFolder(&specification, &plan) }
             let request = try StartRequest.encode(slot: slot, specification, plan)
             let worker = Worker(
                 slot: slot, specification: specification, plan: plan, ledger: ledger, handler: handler, control: self)

@@ -2,6 +2,7 @@ package import Channels
 package import Egress
 package import Invocation
 package import Kafka
+package import Sandboxes
 package import Staging
 
 /// What an operator may choose; every value has a default, so that a server needs no configuration.
@@ -29,6 +30,12 @@ public struct ServerConfiguration: Sendable {
     public var workers: Int
     /// How long an idle worker is kept, in milliseconds.
     public var idleGrace: Int64
+    /// How many unspecialised workers wait for functions of each runtime; 0: none.
+    public var stems = 1
+    /// What the memory limits of all workers together may be, in bytes; four fifths of the machine's when `nil`.
+    public var memoryBudget: Int64?
+    /// How many runs a namespace may have at the same time; as many as there are workers when `nil`.
+    public var namespaceRuns: Int?
     /// How long activations are kept, in milliseconds.
     public var activationAge: Int64
     /// How many bytes of activations are kept.
@@ -48,6 +55,12 @@ public struct ServerConfiguration: Sendable {
     package var egressRanges: [AddressRange] = []
     /// Whether functions may ask for the machine's own network.
     public var allowsHostNetwork = false
+    /// How many calls and firings a namespace may ask of the OpenWhisk API a minute, and how many calls at once.
+    public var invocationsPerMinute = 1_000_000
+    public var firesPerMinute = 1_000_000
+    public var concurrentInvocations = 1_000
+    /// Who runs containers, and with which registries.
+    package var containers = ContainerSettings()
 
     public init(
         data: String, host: String = "127.0.0.1", port: Int = 8642, launcher: String? = nil, python: String = "python3",
@@ -71,6 +84,17 @@ public struct ServerConfiguration: Sendable {
         self.maximumBody = maximumBody
         self.stopDeadline = stopDeadline
     }
+}
+
+/// What an operator may choose about containers.
+package struct ContainerSettings: Sendable {
+    /// The engines in question, the best first.
+    package var engine = EngineChoice.auto
+    package var registries = RegistrySettings()
+    /// What of the network the steps of a build reach.
+    package var buildNetwork = BuildNetwork.none
+
+    package init() {}
 }
 
 /// Why a server cannot start, as a sentence for the operator.

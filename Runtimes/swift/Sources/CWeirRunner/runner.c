@@ -73,6 +73,8 @@ void weir_logs_call(uint64_t frame, uint32_t index) {
     current_frame = frame;
 }
 
+void weir_logs_say(const char *text) { fputs(text, stderr); }
+
 void weir_logs_flush(void) {
     // An empty buffer costs a lock and a comparison.
     fflush(stdout);

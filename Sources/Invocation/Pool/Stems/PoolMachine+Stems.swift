@@ -24,6 +24,7 @@ extension PoolMachine {
         guard let flavour = definition.flavour, stems.flavours[flavour] != nil else { return (.exec(.unfit), nil) }
         stems.flavours[flavour]?.used += 1
         stems.flavours[flavour]?.lastUse = now
+        stems.isOwed = true
         timers.arm(.stems, at: now + Self.period)
         guard (stems.flavours[flavour]?.notBefore ?? 0) <= now else { return (.exec(.noneReady), nil) }
         // The one that has waited longest has surely warmed up.

@@ -11,6 +11,8 @@ void weir_logs_open(void);
 void weir_logs_mark(const char *_Nonnull marker);
 // Which call runs from here on.
 void weir_logs_call(uint64_t frame, uint32_t index);
+// Writes to stderr.
+void weir_logs_say(const char *_Nonnull text);
 // Writes what lies in the buffers.
 void weir_logs_flush(void);
 
