@@ -1,6 +1,7 @@
 internal import CloudEvents
 internal import Foundation
 internal import Functions
+internal import Sandboxes
 
 /// A function's code as `/init` takes it: a text, or an archive or program in Base64.
 struct ActionCode: Sendable, Equatable {
@@ -12,7 +13,9 @@ struct ActionCode: Sendable, Equatable {
 
     /// Reads a version's folder. Blocks. `nil`: all code is in the image.
     init?(_ version: FunctionVersion) throws(ContainerCodeError) {
-        guard !version.codeDirectory.isEmpty else { return nil }
+        guard !version.codeDirectory.isEmpty, !ImageStore.isBuilt(version.container?.repository ?? "") else {
+            return nil
+        }
         let root = version.codeDirectory
         let names = FileManager.default.subpaths(atPath: root) ?? []
         var files: [(name: String, bytes: [UInt8], isExecutable: Bool)] = []

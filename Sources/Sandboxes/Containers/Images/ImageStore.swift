@@ -81,6 +81,9 @@ package final class ImageStore: Sendable {
     /// Names of images that were built here begin so; no registry is called that.
     package static let builtPrefix = "weir.invalid/"
 
+    /// Whether an image was built of its function's own archive, so that all code is in it.
+    package static func isBuilt(_ repository: String) -> Bool { repository.hasPrefix(builtPrefix + "x") }
+
     static func repository(ofBuilt order: ImageBuildOrder) -> String {
         // Names of functions may have what names of images may not.
         func part(_ text: String) -> String {

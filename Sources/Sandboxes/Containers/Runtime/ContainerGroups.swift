@@ -31,11 +31,12 @@ enum ContainerGroups {
         return false
     }
 
-    /// Removes them; one that still holds a process stays.
+    /// Removes them; one that still holds a process stays. Blocks.
     static func remove(_ id: String) {
         for group in find(id) {
             for child in ImageFiles.names(group) { _ = rmdir(group + "/" + child) }
-            rmdir(group)
+            // The kernel lets go of a group when the last of its processes is reaped; waited for, at most a second.
+            for _ in 0..<200 where rmdir(group) != 0 && errno == EBUSY { usleep(5_000) }
         }
     }
 
