@@ -104,6 +104,8 @@ struct DockerClient: Sendable {
         let host = socket.addingPercentEncoding(withAllowedCharacters: .alphanumerics) ?? socket
         var request = HTTPClientRequest(url: "http+unix://\(host)\(target)")
         request.method = method
+        // A socket has no name, and the daemon insists on one.
+        request.headers.add(name: "Host", value: "localhost")
         for (name, value) in headers { request.headers.add(name: name, value: value) }
         return request
     }
