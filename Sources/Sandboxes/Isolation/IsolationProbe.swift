@@ -26,11 +26,11 @@ struct IsolationProbe: Sendable {
         for way in ways {
             isolation.way = way
             isolation.groups = nil
-            if let trial = await Trial(isolation, configuration, logger) {
+            if let trial = await Trial(isolation, way == .landlock ? nil : groups, configuration, logger) {
                 let outcome = await trial.namespaces(filterFailure: filterFailure)
                 features = outcome.features
                 if outcome.works, way != .landlock, let groups {
-                    isolation.groups = await usable(groups, isolation, &features)
+                    isolation.groups = await usable(groups, trial, &features)
                 } else if way != .landlock, maximum >= 3 {
                     features.append(.init("control groups", failure: "not tried"))
                 }
@@ -58,7 +58,10 @@ struct IsolationProbe: Sendable {
             filters: [], system: [])
         let groups = ControlGroups()
         var features: [IsolationReport.Feature] = []
-        isolation.groups = await usable(groups, isolation, &features)
+        if let trial = await Trial(isolation, groups, configuration, logger) {
+            isolation.groups = await usable(groups, trial, &features)
+            await trial.stop()
+        }
         if isolation.groups == nil { groups.remove() }
         isolation.report.features = features
         isolation.report.controlGroups = isolation.groups?.kind ?? "none"
@@ -78,15 +81,9 @@ struct IsolationProbe: Sendable {
 
     /// The groups when memory and processes of a tree can be limited with them, else `nil`.
     private func usable(
-        _ groups: ControlGroups, _ isolation: Isolation, _ features: inout [IsolationReport.Feature]
+        _ groups: ControlGroups, _ trial: Trial, _ features: inout [IsolationReport.Feature]
     ) async -> ControlGroups? {
-        var isolation = isolation
-        isolation.groups = groups
-        var failure: String?
-        if let trial = await Trial(isolation, configuration, logger) {
-            failure = await trial.whole()
-            await trial.stop()
-        }
+        let failure = await trial.whole(inGroups: groups)
         for controller in ControlGroups.Controller.allCases {
             let missing = groups.has(controller) ? nil : groups.failures[controller] ?? "not given"
             features.append(.init("limit of \(controller.title)", failure: missing ?? failure))
@@ -124,11 +121,16 @@ private struct Trial: Sendable {
     let isolation: Isolation
     let launcher: Launcher
 
-    init?(_ isolation: Isolation, _ configuration: Launcher.Configuration, _ logger: Logger) async {
+    /// - Parameter groups: those that ``whole(inGroups:)`` may use; nothing else does.
+    init?(
+        _ isolation: Isolation, _ groups: ControlGroups?, _ configuration: Launcher.Configuration, _ logger: Logger
+    ) async {
         self.isolation = isolation
         guard let launcher = try? Launcher(configuration, logger: logger) else { return nil }
         self.launcher = launcher
-        launcher.use(isolation)
+        var setup = isolation
+        setup.groups = groups
+        launcher.use(setup)
     }
 
     func stop() async { await launcher.stop() }
@@ -137,7 +139,13 @@ private struct Trial: Sendable {
 
     /// Another user for each trial: processes of one user are counted together.
     private let user = Isolation.firstUser + UInt32.random(in: 0..<Isolation.usersInBlock)
-    private var plan: StartPlan { isolation.plan(for: Self.sandbox, user: user) }
+    private var plan: StartPlan { plan(inGroups: nil) }
+
+    private func plan(inGroups groups: ControlGroups?) -> StartPlan {
+        var isolation = isolation
+        isolation.groups = groups
+        return isolation.plan(for: Self.sandbox, user: user)
+    }
 
     /// Each feature by itself, and all together.
     func namespaces(filterFailure: String?) async -> (works: Bool, features: [IsolationReport.Feature]) {
@@ -189,7 +197,12 @@ private struct Trial: Sendable {
             walled.landlock.scopes = LandlockSets.allScopes(isolation.landlockVersion)
             tries.append(("Landlock", walled))
         }
-        for (name, plan) in tries { features.append(.init(name, failure: await dry(plan))) }
+        // All at once: each takes some milliseconds, and a server is to start at once.
+        let failures = await withTaskGroup(of: (Int, String?).self) { group in
+            for (index, one) in tries.enumerated() { group.addTask { (index, await dry(one.plan)) } }
+            return await group.reduce(into: [String?](repeating: nil, count: tries.count)) { $0[$1.0] = $1.1 }
+        }
+        for (one, failure) in zip(tries, failures) { features.append(.init(one.name, failure: failure)) }
         let failed = Set(features.filter { $0.failure != nil }.map(\.name))
         let isNeeded = { (name: String) in name != "Landlock" || isolation.way == .landlock }
         guard !failed.contains(where: isNeeded) else { return (false, features) }
@@ -207,10 +220,10 @@ private struct Trial: Sendable {
     }
 
     /// A shell in a whole sandbox, with everything that is done to running ones.
-    func whole() async -> String? {
+    func whole(inGroups groups: ControlGroups? = nil) async -> String? {
         let failures = Mutex<[String]>([])
         let canAttach = isolation.way == .privileged || isolation.way == .rootless
-        let end = await end(of: plan, ["/bin/sh", "-c", "read line; test \"$line\" = go"]) { worker in
+        let end = await end(of: plan(inGroups: groups), ["/bin/sh", "-c", "read line; test \"$line\" = go"]) { worker in
             let note: @Sendable (SandboxError?) -> Void = { error in
                 if let error { failures.withLock { $0.append(error.message) } }
             }

@@ -35,6 +35,8 @@ enum PrivateFolder {
 
     /// Removes a folder with all that a worker has put there, however deep. Links are removed, not followed.
     static func remove(_ path: String) {
+        // A worker may have taken the right to look into its folders from itself.
+        chmod(path, 0o700)
         let top = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
         guard top >= 0 else { return }
         var moved = 0
@@ -63,9 +65,13 @@ enum PrivateFolder {
         }
         closedir(entries)
         for name in names where unlinkat(folder, name, 0) != 0 {
+            var status = stat()
+            guard fstatat(folder, name, &status, AT_SYMLINK_NOFOLLOW) == 0, status.st_mode & S_IFMT == S_IFDIR else {
+                continue
+            }
+            fchmodat(folder, name, 0o700, 0)
             let inner = openat(folder, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
             guard inner >= 0 else { continue }
-            fchmod(inner, 0o700)
             if depth < 64 {
                 empty(inner, top: top, depth: depth + 1, &moved)
             } else {
