@@ -90,7 +90,7 @@ extension Launcher.State {
 /// The user ids of this server's workers: no two that live have the same.
 struct UserNumbers: Sendable {
     private var used: Set<UInt32> = []
-    private var next: UInt32 = 0
+    private var next = UInt32.random(in: 0..<Isolation.usersInBlock)
 
     mutating func take() -> UInt32 {
         while true {
