@@ -108,6 +108,17 @@ public final class ChildProcess: Sendable {
             guard !hasEnded else { return }
             if signal > 0 { kill(pid, signal) }
             var status: Int32 = 0
+            if signal == SIGTERM {
+                // Who does not heed it in time is ended: a test must not wait for ever, and this blocks its thread.
+                for _ in 0..<200 {
+                    if waitpid(pid, &status, WNOHANG) != 0 {
+                        hasEnded = true
+                        return
+                    }
+                    usleep(10_000)
+                }
+                kill(pid, SIGKILL)
+            }
             while waitpid(pid, &status, 0) < 0, errno == EINTR {}
             hasEnded = true
         }

@@ -142,6 +142,17 @@ package final class Subscriptions: Service {
         } catch {
             throw SubscriptionError(.state, "subscription \(key): its progress cannot be removed: \(error)")
         }
+        if let home, home.isEmpty { await retire(home) }
+    }
+
+    /// Ends the reading of a channel that no subscription here reads any more, and gives its partitions to servers that do.
+    private func retire(_ delivery: ChannelDelivery) async {
+        let isKnown = state.withLock { state in
+            guard let entry = state.deliveries.first(where: { $0.value === delivery }) else { return false }
+            state.deliveries[entry.key] = nil
+            return true
+        }
+        if isKnown { await delivery.stop() }
     }
 
     /// Takes a subscription out of work and keeps where it is, until it is added again: before its channel changes.
