@@ -142,7 +142,7 @@ import Testing
         #expect(try await client.events("replies").count == replies)
         #expect(room.names(room.results).filter { $0.contains(".weir-") }.isEmpty)
         #expect(room.names(room.host.server.data + "/staging/journal").isEmpty)
-        try await room.host.finish()
+        try await room.host.end()
     }
 
     @Test(arguments: Account.allCases)
@@ -190,7 +190,7 @@ import Testing
                 }
                     && dead.contains { $0.contains("is no path that can be opened") }
             })
-        try await room.host.finish()
+        try await room.host.end()
     }
 
     @Test(arguments: Account.allCases)
@@ -213,7 +213,7 @@ import Testing
         }
         let grants = try await room.client.call("GET", "/v1/status").json["grants"]
         #expect(grants?["mounts"]?.array?.count == 3 && grants?["hostNetwork"] == false, "\(grants?.text ?? "")")
-        try await room.host.finish()
+        try await room.host.end()
     }
 
     @Test(arguments: Account.allCases)
@@ -256,7 +256,7 @@ import Testing
         #expect(seen["fail"]?["status"] == "application error" && seen["fine"]?["status"] == "success", "\(seen)")
         #expect(seen["fine"]?["outputs"]?.array?.count == 1 && seen["fail"]?["outputs"] == nil)
         #expect(room.names(room.results).count == 4, "\(room.names(room.results))")
-        try await room.host.finish()
+        try await room.host.end()
     }
 
     @Test(arguments: Account.allCases)
@@ -297,7 +297,7 @@ import Testing
         #expect(text.count == 10 && Set(text) == Set("xabcde"), "\(text)")
         let runs = try await room.runs("join", atLeast: 1)
         #expect(runs.allSatisfy { $0["status"] == "success" }, "\(runs)")
-        try await room.host.finish()
+        try await room.host.end()
     }
 
     /// The server is killed while it publishes, again and again: at no time is half of an output visible, and in the end

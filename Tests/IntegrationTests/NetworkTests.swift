@@ -60,7 +60,7 @@ import Testing
             nothing["result"]?.object?.members.allSatisfy { $0.value == "URLError" || $0.value == "closed" } == true,
             "\(nothing.text)")
         #expect(receiver.received.count == 2)
-        try await host.finish()
+        try await host.end()
     }
 
     @Test(arguments: Account.allCases)
@@ -73,10 +73,19 @@ import Testing
         let status = try await host.client.status("functions/open")
         #expect(status["unsafe"]?.text.contains("network: host") == true, "\(status.text)")
         #expect(try await host.client.call("GET", "/v1/status").json["grants"]?["hostNetwork"] == true)
-        try await host.finish()
+        try await host.end()
     }
 }
 
 extension WebReceiver {
     fileprivate var port: Int { url.split(separator: ":").last.flatMap { Int($0.prefix { $0.isNumber }) } ?? 0 }
+}
+
+extension AbuseHost {
+    /// Stops the server, which must end well. What it leaves on the machine is looked at where nothing else runs.
+    func end(_ location: SourceLocation = #_sourceLocation) async throws {
+        try await expectNeighbour(location)
+        let status = try await server.stopped(within: .seconds(30))
+        #expect(status == 0, "the server did not end well: \(server.log)", sourceLocation: location)
+    }
 }
