@@ -60,6 +60,21 @@ final class ProcessWorkers: WorkerKind {
         guard let specification = flavours.withLock({ $0[stem.flavour] }) else {
             throw SandboxError(.startFailed, "there are no stems of the kind \(stem.flavour)")
         }
+        if let zygote = zygote?.worker {
+            stem.attach(try launcher.fork(from: zygote, specification, isStem: true, handler: stem))
+        } else {
+            stem.attach(try launcher.start(specification, handler: stem))
+        }
+    }
+
+    /// Only an interpreter that can fork, and only where sandboxes can be entered, has one.
+    func startZygote(_ stem: Stem) throws(SandboxError) {
+        guard var specification = flavours.withLock({ $0[stem.flavour] }), launcher.isolation?.canFork == true,
+            specification.arguments.first == configuration.python
+        else { throw SandboxError(.startFailed, "nothing forks stems of the kind \(stem.flavour)") }
+        specification.arguments.removeLast()
+        specification.arguments.append("zygote")
+        specification.role = .zygote
         stem.attach(try launcher.start(specification, handler: stem))
     }
 }
