@@ -39,14 +39,15 @@ STAGE_DESCRIPTORS, STAGE_FORK, STAGE_SESSION, STAGE_LIMITS = 2, 3, 4, 6
 STAGE_IDENTITY, STAGE_GROUPS, STAGE_LANDLOCK, STAGE_FILTER, STAGE_NAMESPACE = 8, 9, 13, 14, 16
 START_NEW_NET, START_IDS, START_STEM = 1 << 6, 1 << 9, 1 << 17
 
-CLONE_NEWPID, CLONE_INTO_CGROUP = 0x20000000, 0x200000000
+CLONE_NEWUSER, CLONE_NEWPID, CLONE_INTO_CGROUP = 0x10000000, 0x20000000, 0x200000000
 PR_SET_DUMPABLE, PR_SET_SECCOMP, PR_CAPBSET_DROP, PR_SET_NO_NEW_PRIVS, PR_CAP_AMBIENT = 4, 22, 24, 38, 47
 # The numbers of the newer calls are the same on all architectures.
 SYS_CLONE3, SYS_LANDLOCK_RESTRICT_SELF = 435, 446
 
 libc = ctypes.PyDLL(None)
 # Looked up once: to find a function costs more than all calls of it, and every child would pay for it with memory of its own.
-setns, prctl, capset, close_range, syscall = libc.setns, libc.prctl, libc.capset, libc.close_range, libc.syscall
+setns, prctl, capset, close_range, syscall, unshare = (
+    libc.setns, libc.prctl, libc.capset, libc.close_range, libc.syscall, libc.unshare)
 before_fork, after_fork_child, after_fork_parent = (
     libc.PyOS_BeforeFork, libc.PyOS_AfterFork_Child, libc.PyOS_AfterFork_Parent)
 syscall.restype = ctypes.c_long
@@ -153,6 +154,8 @@ def move_in(request):
             os.write(task, b"0")
     except OSError as error:
         raise Failure(STAGE_GROUPS, error.errno) from None
+    if not request.flags & START_IDS:
+        be_alone()
     os.setsid()
     os.umask(request.umask)
     place(request, rules)
@@ -170,6 +173,21 @@ def move_in(request):
         check(prctl(PR_SET_SECCOMP, 2, ctypes.byref(filter_program), 0, 0), STAGE_FILTER)
     # The status socket last: until here it may have to say what failed.
     os.closerange(5, 8)
+
+
+def be_alone():
+    """A user namespace of its own, with the one user that there is: limits of processes count by user and namespace, and one
+    worker must not use up another's."""
+    user, group = os.getuid(), os.getgid()
+    check(unshare(CLONE_NEWUSER), STAGE_IDENTITY)
+    try:
+        for file, text in (
+                ("setgroups", "deny"), ("uid_map", "%d %d 1" % (user, user)), ("gid_map", "%d %d 1" % (group, group))):
+            opened = os.open("/proc/self/" + file, os.O_WRONLY | os.O_CLOEXEC)
+            os.write(opened, text.encode())
+            os.close(opened)
+    except OSError as error:
+        raise Failure(STAGE_IDENTITY, error.errno) from None
 
 
 def place(request, rules):
@@ -326,7 +344,7 @@ def main():
         except OSError:
             os.dup2(os.open("/dev/null", os.O_RDWR), number)
     # Once, so that no child is the first to call them.
-    setns(-1, 0), prctl(3, 0, 0, 0, 0), capset(None, None), close_range(1, 0, 0), syscall(-1), error_location()
+    setns(-1, 0), prctl(3, 0, 0, 0, 0), capset(None, None), close_range(1, 0, 0), syscall(-1), unshare(-1), error_location()
     # A child's logs are on the same numbers.
     open_logs()
     stem.warm()

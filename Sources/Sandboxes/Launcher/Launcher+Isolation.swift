@@ -75,7 +75,8 @@ extension Launcher {
         if let obstacle = isolation.report.obstacle { throw SandboxError(.isolationMissing, obstacle) }
         if specification.role == .zygote {
             guard isolation.hasZygotes else {
-                throw SandboxError(.isolationMissing, "this host's isolation does not allow processes that fork workers")
+                throw SandboxError(
+                    .isolationMissing, "this host's isolation does not allow processes that fork workers")
             }
             return isolation.plan(forZygote: sandbox)
         }
