@@ -121,6 +121,14 @@ final class InvocationFixture: FunctionCatalog {
             name, .nodejs, file ?? "\(name).js", source, handler, parameters, environment, FunctionStaging(), change)
     }
 
+    /// Adds a function of Swift sources, which are still to be built.
+    func swift(_ name: String, _ files: [String: String]) throws -> FunctionReference {
+        let entry = try #require(files.keys.sorted().first)
+        let function = try add(name, .swift, entry, files[entry] ?? "", nil, [:], [], FunctionStaging(), { _ in })
+        for (path, content) in files where path != entry { try add(path, content, to: function) }
+        return function
+    }
+
     /// Adds a function that is a program with a `#!` line.
     @discardableResult
     func program(
