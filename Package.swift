@@ -77,7 +77,8 @@ let package = Package(
         library("Channels", ["CloudEvents", "Kafka", "Manifest", "CLinux", log]),
         library("StorageEvents", ["CloudEvents"]),
         library(
-            "Outbound", ["CloudEvents", "Manifest", httpClient, nioCore, nioPosix, nioHTTP1, nioSSL, crypto, log]),
+            "Outbound",
+            ["CloudEvents", "Kafka", "Manifest", httpClient, nioCore, nioPosix, nioHTTP1, nioSSL, crypto, log]),
         library(
             "EventSources",
             [
@@ -107,8 +108,8 @@ let package = Package(
         library(
             "Delivery",
             [
-                "CloudEvents", "Kafka", "Manifest", "Persistence", "Channels", "Invocation", "CLinux", httpClient,
-                nioCore, nioHTTP1, crypto, log, lifecycle, deque, heap,
+                "CloudEvents", "Kafka", "Manifest", "Persistence", "Channels", "Outbound", "Invocation", "CLinux",
+                httpClient, nioCore, nioHTTP1, crypto, log, lifecycle, deque, heap,
             ]),
         library(
             "WeirHTTP",
@@ -131,8 +132,8 @@ let package = Package(
         .executableTarget(
             name: "weir",
             dependencies: [
-                "CloudEvents", "Manifest", "StorageEvents", "Channels", "Invocation", "Staging", "Egress", "WeirServer",
-                argumentParser, httpClient,
+                "CloudEvents", "Kafka", "Manifest", "StorageEvents", "Channels", "Invocation", "Staging", "Egress",
+                "Sandboxes", "WeirServer", argumentParser, httpClient,
                 nioCore,
                 nioHTTP1, log, lifecycle,
             ], swiftSettings: settings),
@@ -140,7 +141,8 @@ let package = Package(
         .executableTarget(
             name: "weir-bench",
             dependencies: [
-                "CloudEvents", "Channels", "StorageEvents", "Functions", "Sandboxes", "Invocation", "Delivery",
+                "CKafka", "CloudEvents", "Channels", "StorageEvents", "Functions", "Sandboxes", "Invocation",
+                "Delivery",
                 "WeirServer", argumentParser, httpClient, nioCore, nioPosix, nioHTTP1, log,
             ], path: "Benchmarks", swiftSettings: settings),
 
@@ -153,12 +155,13 @@ let package = Package(
         tests("ManifestTests", ["Manifest", "CloudEvents"]),
         tests("PersistenceTests", ["Persistence", "CloudEvents", grdb]),
         tests("IdentityTests", ["Identity", "Persistence", "CloudEvents"]),
-        tests("ChannelsTests", ["Channels", "CloudEvents", "Manifest", "CLinux", log]),
+        tests("ChannelsTests", ["Channels", "Kafka", "CloudEvents", "Manifest", "CLinux", log]),
         tests("StorageEventsTests", ["StorageEvents", "CloudEvents"]),
         tests(
             "EventSourcesTests",
             [
-                "EventSources", "Persistence", "StorageEvents", "Channels", "Outbound", "CloudEvents", "Manifest", log,
+                "EventSources", "Kafka", "Persistence", "StorageEvents", "Channels", "Outbound", "CloudEvents",
+                "Manifest", log,
             ]),
         tests("OutboundTests", ["Outbound", "CloudEvents", "Manifest", log]),
         tests("FunctionsTests", ["Functions", "Persistence", "CloudEvents", "Manifest"]),
@@ -179,8 +182,8 @@ let package = Package(
         tests(
             "DeliveryTests",
             [
-                "Delivery", "Persistence", "Invocation", "Channels", "CloudEvents", "Manifest", httpClient, nioCore,
-                nioPosix, nioHTTP1, log, lifecycle,
+                "Delivery", "Outbound", "Kafka", "Persistence", "Invocation", "Channels", "CloudEvents", "Manifest",
+                httpClient, nioCore, nioPosix, nioHTTP1, log, lifecycle,
             ]),
         tests(
             "WeirHTTPTests",

@@ -8,7 +8,7 @@ struct Bench: AsyncParsableCommand {
         commandName: "bench", abstract: "Measure Weir, each figure beside its floor from the same run.")
 
     enum Part: String, CaseIterable, ExpressibleByArgument {
-        case append, replay, routing, decode, functions, warm, intake, cold, density
+        case append, replay, routing, decode, functions, warm, openwhisk, intake, cold, density, kafka
     }
 
     @Argument(help: "Which parts; all of them but density (minutes) when none is named.") var parts: [Part] = []
@@ -31,9 +31,11 @@ struct Bench: AsyncParsableCommand {
             case .decode: try DecodeRows.run(report, directory: room)
             case .functions: try await FunctionRows.run(report, directory: room)
             case .warm: try await WarmRows.run(report, directory: room)
+            case .openwhisk: try await OpenWhiskRows.run(report, directory: room)
             case .cold: try await ColdRows.run(report, directory: room)
             case .density: try await DensityRows.run(report, directory: room)
             case .intake: try await IntakeRows.run(report, directory: room)
+            case .kafka: try await KafkaRows.run(report, directory: room)
             }
         }
         report.finish()

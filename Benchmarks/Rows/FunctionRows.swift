@@ -80,7 +80,7 @@ enum FunctionRows {
         }
     }
 
-    private static func publish(
+    static func publish(
         _ server: BenchServer, _ range: Range<Int>, channel: String = "in", salt: String = ""
     ) async throws {
         for start in stride(from: range.lowerBound, to: range.upperBound, by: 1_000) {

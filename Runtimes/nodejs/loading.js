@@ -24,10 +24,12 @@ async function specialise(settings) {
   const found = await load(file, settings.handler, paths);
   const names = settings.handler ? [settings.handler] : usual;
   for (const name of names) {
-    if (typeof found[name] === "function") return { handler: found[name], name, kind: kindOf(found[name], name) };
+    if (typeof found[name] === "function") {
+      return { handler: found[name], name, kind: settings.call ?? kindOf(found[name], name) };
+    }
   }
   if (!settings.handler && typeof found.default === "function") {
-    return { handler: found.default, name: "default", kind: "event" };
+    return { handler: found.default, name: "default", kind: settings.call ?? "event" };
   }
   throw new Missing(
     settings.handler

@@ -58,9 +58,7 @@ static int writable_root(void) {
     return -1;
 }
 
-static int make_target(struct visit *visit) {
-    int root = writable_root();
-    if (root < 0) return -1;
+static int make_target_below(int root, const struct visit *visit) {
     int error = make_parents(root, visit->target);
     if (!error && visit->is_folder) {
         if (mkdirat(root, visit->target, 0755) < 0 && errno != EEXIST) error = errno;
@@ -69,7 +67,21 @@ static int make_target(struct visit *visit) {
         if (file < 0) error = errno;
         else close(file);
     }
+    return error;
+}
+
+// In the tree as those inside see it where that can be written (a place in /tmp), else in the root that lies below.
+static int make_target(struct visit *visit) {
+    int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (root < 0) return -1;
+    int error = make_target_below(root, visit);
     close(root);
+    if (error == EROFS) {
+        root = writable_root();
+        if (root < 0) return -1;
+        error = make_target_below(root, visit);
+        close(root);
+    }
     errno = error;
     return error ? -1 : 0;
 }

@@ -2,9 +2,10 @@ public import CloudEvents
 
 /// A named, durable, partitioned, ordered log of events.
 ///
-/// Order holds within a partition; a record has an offset, counted from 0 without holes as it is appended. What
-/// ``append(_:)`` has answered is on disk. The embedded log is one implementation, a Kafka topic the other; one test
-/// suite holds both to this contract.
+/// Order holds within a partition; a record has an offset, which grows from 0 as records are appended. The embedded log
+/// leaves no holes between them; a Kafka topic may (compaction, markers of transactions). What ``append(_:)`` has answered
+/// is durable: on this disk, or with all replicas of the topic. The embedded log is one implementation, a Kafka topic the
+/// other; one test suite holds both to this contract.
 public protocol Channel: Sendable {
     /// The name, unique within its namespace.
     var name: String { get }
@@ -19,8 +20,12 @@ public protocol Channel: Sendable {
     /// - Throws: ``ChannelError``: nothing of the call is then acknowledged (though parts may have become durable).
     func append(_ events: [EventRecord]) async throws(ChannelError) -> [AppendOutcome]
 
-    /// The offsets that can be read now.
+    /// The offsets that can be read now, as far as this server knows: it knows of its own appends at once, of those of
+    /// others after a read or ``refreshBounds()``.
     func bounds(ofPartition partition: Int) -> OffsetBounds
+
+    /// Asks anew what can be read, where others append too.
+    func refreshBounds() async throws(ChannelError)
 
     /// Reads records from an offset on, oldest first.
     ///
@@ -34,6 +39,24 @@ public protocol Channel: Sendable {
 
     /// Returns when the partition holds a record at or after `offset`, or when the task is cancelled.
     func waitForRecords(partition: Int, from offset: UInt64) async
+
+    /// Offsets, by partition, below which nothing that is appended from now on will lie; `nil` for a channel that
+    /// remembers by itself, over restarts and for all who append, which ids it has.
+    var appendMarks: [UInt64]? { get }
+
+    /// Lets the channel know the ids of what lies at or behind these offsets, as if it had appended it: another server
+    /// may have.
+    func recall(from marks: [UInt64])
+
+    /// How servers share the partitions; `nil` when this server has them all.
+    var sharing: (any PartitionSharing)? { get }
+}
+
+extension Channel {
+    public func refreshBounds() async throws(ChannelError) {}
+    public var appendMarks: [UInt64]? { nil }
+    public func recall(from marks: [UInt64]) {}
+    public var sharing: (any PartitionSharing)? { nil }
 }
 
 /// What became of one appended event.
@@ -98,6 +121,8 @@ public final class RecordBatch: Sendable {
             case damaged
             /// A segment file is not there.
             case missing
+            /// The record is no CloudEvent: somebody else wrote it into the topic.
+            case unreadable
         }
         public let offsets: Range<UInt64>
         public let reason: Reason
@@ -122,6 +147,30 @@ public final class RecordBatch: Sendable {
         self.nextOffset = nextOffset
         self.gaps = gaps
     }
+
+    /// The part of the batch from an offset on, as far as a limit allows; it shares the bytes.
+    package func part(from offset: UInt64, limit: ReadLimit) -> RecordBatch {
+        var low = 0
+        var high = entries.count
+        while low < high {
+            let middle = (low + high) / 2
+            if entries[middle].offset < offset { low = middle + 1 } else { high = middle }
+        }
+        var end = low
+        var bytes = 0
+        while end < entries.count, end - low < max(1, limit.records), end == low || bytes < limit.bytes {
+            bytes += entries[end].count
+            end += 1
+        }
+        if low == 0, end == entries.count, gaps.allSatisfy({ $0.offsets.lowerBound >= offset }) { return self }
+        let next = end < entries.count ? entries[end].offset : nextOffset
+        return RecordBatch(
+            partition: partition, storage: storage, entries: Array(entries[low..<end]), nextOffset: next,
+            gaps: gaps.filter { $0.offsets.lowerBound >= offset && $0.offsets.upperBound <= next })
+    }
+
+    /// What it takes in memory, about.
+    package var footprint: Int { storage.count + entries.count * 32 }
 
     public var isEmpty: Bool { entries.isEmpty }
     public var count: Int { entries.count }

@@ -18,6 +18,10 @@ public struct ChannelError: Error, Sendable, Hashable, CustomStringConvertible {
         case locked
         /// What is asked cannot be made of what is there (fewer partitions than before).
         case conflict
+        /// The brokers cannot be reached or do not answer: nothing was acknowledged, though it may be there; again later.
+        case unavailable
+        /// The brokers do not let this server do it.
+        case denied
     }
 
     public let code: Code

@@ -15,11 +15,14 @@ public struct ChannelSpec: Sendable, Hashable {
     public var segmentBytes: Int64
     /// How many of the last events are remembered to drop repeated ones; 0: none.
     public var duplicateWindow: Int
+    /// Where the events are.
+    public var storage: Storage
 
     public init(
         retentionAge: Int64? = nil, retentionBytes: Int64? = nil, partitions: Int = 1,
-        segmentBytes: Int64 = 128 << 20, duplicateWindow: Int = 262_144
+        segmentBytes: Int64 = 128 << 20, duplicateWindow: Int = 262_144, storage: Storage = .standard
     ) {
+        self.storage = storage
         self.retentionAge = retentionAge
         self.retentionBytes = retentionBytes
         self.partitions = partitions
@@ -27,7 +30,8 @@ public struct ChannelSpec: Sendable, Hashable {
         self.duplicateWindow = duplicateWindow
     }
 
-    /// Reads `retention` (an age, or an object of `age` and `bytes`), `partitions`, `segment` and `duplicateWindow`.
+    /// Reads `retention` (an age, or an object of `age` and `bytes`), `partitions`, `segment`, `duplicateWindow` and
+    /// `kafka`.
     ///
     /// The caller finishes the reader, so that a resource may have keys beside these.
     public init(_ reader: inout DocumentReader) throws(DocumentError) {
@@ -57,6 +61,7 @@ public struct ChannelSpec: Sendable, Hashable {
             segmentBytes = bytes
         }
         if let window = try reader.integer("duplicateWindow", in: 0...100_000_000) { duplicateWindow = window }
+        storage = try Self.storage(&reader)
     }
 
     /// The same as a document, every key written out.
@@ -71,6 +76,11 @@ public struct ChannelSpec: Sendable, Hashable {
         object["partitions"] = .integer(Int64(partitions))
         object["segment"] = .string(Quantity.text(bytes: segmentBytes))
         object["duplicateWindow"] = .integer(Int64(duplicateWindow))
+        switch storage {
+        case .standard: break
+        case .embedded: object["kafka"] = false
+        case .kafka(let topic): object["kafka"] = topic.document
+        }
         return .object(object)
     }
 }

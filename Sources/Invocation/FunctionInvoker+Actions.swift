@@ -202,7 +202,7 @@ extension FunctionInvoker {
 
     private static func tooLarge(_ version: FunctionVersion, _ budget: Int64) -> [UInt8] {
         ResultText.error(
-            "the function asks for \(version.limits.memory >> 20) MiB of memory, more than the \(budget >> 20) MiB that "
+            "the function asks for \((version.limits.memory + version.staging.outputMemory) >> 20) MiB of memory, more than the \(budget >> 20) MiB that "
                 + "all workers of this server together may have")
     }
 

@@ -75,7 +75,7 @@ package struct InvocationConfiguration: Sendable {
         switch runtime {
         case .python: python
         case .nodejs: node
-        case .swift, .executable, .container: nil
+        case .swift, .executable, .container, .sequence: nil
         }
     }
 

@@ -13,7 +13,8 @@ struct Weir: AsyncParsableCommand {
             """,
         version: WeirVersion.text,
         groupedSubcommands: [
-            CommandGroup(name: "Server", subcommands: [Serve.self, Status.self, VersionCommand.self]),
+            CommandGroup(
+                name: "Server", subcommands: [Serve.self, Status.self, Top.self, Key.self, VersionCommand.self]),
             CommandGroup(
                 name: "Resources",
                 subcommands: [Apply.self, Get.self, Describe.self, Delete.self, Pause.self, Resume.self]),

@@ -187,7 +187,7 @@ final class EchoServer: Sendable {
         typealias InboundIn = ByteBuffer
         func channelRead(context: ChannelHandlerContext, data: NIOAny) { context.writeAndFlush(data, promise: nil) }
         func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
-            if case ChannelEvent.inputClosed? = event as? ChannelEvent { context.close(mode: .output, promise: nil) }
+            if case ChannelEvent.inputClosed? = event as? ChannelEvent { context.channel.endOutput() }
         }
     }
 }

@@ -24,10 +24,10 @@ import Testing
 
     @Test func allKeysAreReadWrittenAndKeptInTheVersion() throws {
         let spec = try spec([
-            "concurrentEvents": 10, "scale": ["min": 1, "max": 8, "idle": "5m", "burst": "2s"],
+            "scale": ["min": 1, "max": 8, "idle": "5m", "burst": "2s"],
             "limit": ["runs": 20, "perKey": 1, "key": "fileid"],
         ])
-        #expect(spec.limits.concurrency == 8 && spec.limits.concurrentEvents == 10)
+        #expect(spec.limits.concurrency == 8)
         let scaling = spec.limits.scaling
         #expect(scaling.minimum == 1 && scaling.idle == 300_000 && scaling.burst == 2_000)
         #expect(scaling.runs == 20 && scaling.runsPerKey == 1 && scaling.key == "fileid")
@@ -42,7 +42,7 @@ import Testing
 
     @Test func whatIsUsualIsNotWritten() throws {
         let spec = try spec([
-            "concurrency": 4, "concurrentEvents": 1, "scale": ["min": 0, "burst": "500ms"], "limit": [:],
+            "concurrency": 4, "scale": ["min": 0, "burst": "500ms"], "limit": [:],
         ])
         #expect(spec == (try self.spec([:])))
         let limits = FunctionVersion.document(spec, entry: "a.py", handler: nil)["limits"]?.object
@@ -64,6 +64,5 @@ import Testing
             message(["limit": ["key": "subject"]])
                 == "functions.f.limit.key: this names the key of \"perKey\", which is missing")
         #expect(message(["limit": ["perKey": 0]])?.hasPrefix("functions.f.limit.perKey: ") == true)
-        #expect(message(["concurrentEvents": 257])?.hasPrefix("functions.f.concurrentEvents: ") == true)
     }
 }

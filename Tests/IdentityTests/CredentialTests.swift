@@ -62,7 +62,7 @@ import Testing
     @Test func theAdminMayDoAllAndSeeAll() {
         let admin = Principal(id: "admin", kind: .adminKey, namespace: "default")
         for action in Action.allCases {
-            let decision = AdminKeyAuthorizer().decide(
+            let decision = KeyAuthorizer().decide(
                 admin, may: action, on: ResourceReference(.channel, "other", "storage"))
             #expect(decision == .allowed(visible: .all))
         }

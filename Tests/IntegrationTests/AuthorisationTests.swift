@@ -41,7 +41,7 @@ import Testing
         }
         #expect(count > 25)
         // Paths that nobody described tell nobody whether they are there.
-        for path in ["/v1/nothing", "/v1", "/v1/channels/kept/nothing", "/"] {
+        for path in ["/v1/nothing", "/v1", "/v1/channels/kept/nothing", "/api", "/api/v1/nothing"] {
             let answer = try await nobody.call("GET", path)
             #expect([401, 404].contains(answer.status), "\(path): \(answer.status)")
         }

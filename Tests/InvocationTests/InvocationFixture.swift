@@ -46,7 +46,9 @@ final class InvocationFixture: FunctionCatalog {
     /// Workers are isolated as well as this host does it; they see the fixture's folder, and may write there.
     init(
         maximumWorkers: Int = 8, idleGrace: Int64 = 60_000, frameCalls: Int = 256, isolation maximum: Int = 3,
-        mounts: (TemporaryDirectory) -> [StorageMount] = { _ in [] }
+        stems: StemPolicy = StemPolicy(floor: 0, maximum: 0),
+        mounts: (TemporaryDirectory) -> [StorageMount] = { _ in [] },
+        configure: (inout InvocationConfiguration) -> Void = { _ in }
     ) async throws {
         directory = try TemporaryDirectory("invocation")
         let path = try #require(
@@ -64,6 +66,9 @@ final class InvocationFixture: FunctionCatalog {
         configuration.visible = { [path = directory.path] _ in
             [SandboxMount(source: path, target: path, isReadOnly: false)]
         }
+        // Processes that nobody asked for would be found by tests that count processes.
+        configuration.stems = stems
+        configure(&configuration)
         versions = Versions()
         notices = Notices()
         let notices = notices
@@ -169,6 +174,11 @@ final class InvocationFixture: FunctionCatalog {
         try Data(content.utf8).write(to: file)
     }
 
+    /// How many stems of a kind wait.
+    func waitingStems(_ flavour: String) -> Int {
+        invoker.state.withLock { $0.machine.stems.flavours[flavour]?.ready.count ?? 0 }
+    }
+
     func call(_ function: FunctionReference, _ arguments: JSONObject = [:]) async -> Activation {
         await invoker.invoke(function, call: FunctionCall(input: .arguments(arguments)))
     }
@@ -186,11 +196,14 @@ final class InvocationFixture: FunctionCatalog {
 /// Runs a test with a fixture, which is stopped whatever happens.
 func withInvoker(
     maximumWorkers: Int = 8, idleGrace: Int64 = 60_000, frameCalls: Int = 256, isolation: Int = 3,
-    mounts: (TemporaryDirectory) -> [StorageMount] = { _ in [] }, _ body: (InvocationFixture) async throws -> Void
+    stems: StemPolicy = StemPolicy(floor: 0, maximum: 0),
+    mounts: (TemporaryDirectory) -> [StorageMount] = { _ in [] },
+    configure: (inout InvocationConfiguration) -> Void = { _ in },
+    _ body: (InvocationFixture) async throws -> Void
 ) async throws {
     let fixture = try await InvocationFixture(
         maximumWorkers: maximumWorkers, idleGrace: idleGrace, frameCalls: frameCalls, isolation: isolation,
-        mounts: mounts)
+        stems: stems, mounts: mounts, configure: configure)
     do {
         try await body(fixture)
     } catch {

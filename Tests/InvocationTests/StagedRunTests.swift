@@ -1,5 +1,6 @@
 import CloudEvents
 import Foundation
+import Glibc
 import Functions
 import Staging
 import Testing
@@ -78,7 +79,8 @@ struct StagedRunTests {
     }
 
     @Test func aFileThatChangesDuringTheRunMakesItFail() async throws {
-        try await withInvoker(mounts: Self.mounts) { fixture in
+        // In a sandbox the function could not do that itself.
+        try await withInvoker(isolation: 0, mounts: Self.mounts) { fixture in
             let path = fixture.directory.file("raw/a")
             let function = try fixture.python(
                 "touch",
@@ -112,6 +114,48 @@ struct StagedRunTests {
             #expect(run.status == .success && run.json == [nil, [nil]], "\(run.errorText)")
             #expect(run.outputs.first?.path == "made/a.txt")
             #expect((await fixture.call(function)).errorText.contains("made/a.txt is there already"))
+        }
+    }
+
+    @Test func aWorkerSeesItsFileAndNothingBesideIt() async throws {
+        try await withInvoker(mounts: Self.mounts) { fixture in
+            guard fixture.invoker.isolationLevel >= 2 else {
+                print("skipped: this needs isolation level 2, here is \(fixture.invoker.isolationLevel)")
+                return
+            }
+            let function = try fixture.python(
+                "look",
+                """
+                import os
+                def handle(event, context):
+                    def attempt(what):
+                        try: return str(what())
+                        except OSError as error: return error.strerror
+                    big = os.path.join(context.output, "big")
+                    def fill():
+                        with open(big, "wb") as file:
+                            for _ in range(40): file.write(bytes(1 << 20))
+                    seen = {"text": open(context.input).read(), "beside": os.listdir(os.path.dirname(context.input)),
+                            "write": attempt(lambda: open(context.input, "a")), "fill": attempt(fill),
+                            "host": attempt(lambda: os.listdir(\(fixture.directory.path.debugDescription)))}
+                    os.unlink(big)
+                    return seen
+                """,
+                staging: FunctionStaging(
+                    input: .file,
+                    output: OutputRequest(mount: "results", template: try OutputTemplate("x/"), limit: 1 << 20)))
+            for name in ["a", "b"] { try write(name, to: fixture.directory.file("raw/" + name)) }
+            // Nobody but its owner, who is nobody here, may read this one.
+            chmod(fixture.directory.file("raw/b"), 0o400)
+            if geteuid() == 0 { chown(fixture.directory.file("raw/b"), 4_242, 4_242) }
+            for name in ["a", "b"] {
+                let run = await fixture.call(function, events: [sized(name, 1)])[0]
+                #expect(run.status == .success, "\(run.errorText) \(run.logText)")
+                #expect(run.json["text"]?.string == name && run.json["beside"] == [.string(name)], "\(run.json.text)")
+                #expect(run.json["write"] == "Read-only file system" && run.json["fill"] == "No space left on device")
+                #expect(run.json["host"] == "No such file or directory")
+                #expect(run.outputs.isEmpty)
+            }
         }
     }
 

@@ -12,6 +12,7 @@ import Testing
             let found = cursor.take(100) { offsets.append($0.offset) }
             if let error = found.error { throw error }
             if let end = found.end { return (offsets, end) }
+            if Task.isCancelled { throw CancellationError() }
             if found.messages == 0 { await cursor.wait() }
         }
     }

@@ -72,8 +72,8 @@ import Testing
         ("chanels: {}\n", "weir.yaml:1:1: chanels: this key is unknown: did you mean \"channels\"?"),
         (
             "channels: {}\nfoo: {}\n",
-            "weir.yaml:2:1: foo: this key is unknown: known here are channels, functions, namespace, sources, "
-                + "subscriptions"
+            "weir.yaml:2:1: foo: this key is unknown: known here are channels, functions, namespace, packages, "
+                + "sources, subscriptions"
         ),
         ("channels:\n  a: {}\n  a: {}\n", "weir.yaml:2:3: the key \"a\" stands here twice"),
         ("channels:\n  a: {}\n  \"a\": {}\n", "weir.yaml:2:3: the key \"a\" stands here twice"),

@@ -41,6 +41,14 @@ final class FakeEngine: Engine {
         }
     }
 
+    func keys(namespace: String, page: PageRequest) async throws(Problem) -> Page<JSONValue> { Page(items: []) }
+
+    func makeKey(namespace: String, note: String?) async throws(Problem) -> JSONObject {
+        ["id": "a", "namespace": .string(namespace), "key": "b", "auth": "a:b"]
+    }
+
+    func deleteKey(id: String, namespace: String) async throws(Problem) -> Bool { id == "a" }
+
     func resource(_ kind: ResourceKind, namespace: String, name: String) async throws(Problem) -> Resource? {
         state.withLock { $0.resources[kind]?[name] }
     }
@@ -92,6 +100,7 @@ final class FakeEngine: Engine {
     func status() async -> JSONObject { ["channels": 1] }
     func version() -> JSONObject { ["version": "1.2.3"] }
     func metrics() async -> String { "weir_fake 1\n" }
+    func workers() async -> JSONObject { ["functions": []] }
     func obstacles() async -> [String] { state.withLock { $0.obstacles } }
 }
 

@@ -56,7 +56,7 @@ def load(settings):
     for one in names:
         handler = module.__dict__.get(one)
         if callable(handler):
-            return handler, one, kind_of(handler, one)
+            return handler, one, settings.get("call") or kind_of(handler, one)
     if wanted:
         raise LookupError("%s defines no function '%s'" % (settings["entry"], wanted))
     raise LookupError("%s defines none of handle_batch(events, context), handle(event, context), main(args)" % (

@@ -94,9 +94,27 @@ def failed(error, began):
     return status, took, message
 
 
+variables = {}
+
+
+def set_variables(wanted):
+    """The environment that OpenWhisk's functions look into; only what differs from the call before is set."""
+    for name, value in wanted.items():
+        if variables.get(name) != value:
+            variables[name] = value
+            os.environ[name] = value
+    if len(variables) > len(wanted):
+        for name in [one for one in variables if one not in wanted]:
+            del variables[name]
+            os.environ.pop(name, None)
+
+
 def run_arguments(handler, calls, frame, base, add):
     for index, item in enumerate(calls):
         state.index = index
+        # A call may have a seventh member: what it has beside its arguments.
+        if len(item) > 6 and "environment" in item[6]:
+            set_variables(item[6]["environment"])
         began = monotonic_ns()
         try:
             result = handler(arguments_of(item, frame, base))

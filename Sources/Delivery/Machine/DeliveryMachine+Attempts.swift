@@ -36,22 +36,28 @@ extension DeliveryMachine {
         inFlight -= 1
         for (index, slot) in flight.slots.enumerated() {
             let outcome = index < outcomes.count ? outcomes[index] : .retry("the sink gave no answer for this event")
-            finish(slot, outcome, now, &random, &actions)
+            land(slot, outcome, now, &random, &actions)
         }
     }
+
+    /// Whether the sink's answer to a batch still counts.
+    package func awaits(_ batch: UInt32) -> Bool { flights[batch]?.isLive ?? false }
 
     /// Whether the dead letter is kept: then the event is settled, else it is tried again after the backoff.
     package mutating func deadLettered(
         _ slot: UInt32, isDurable: Bool, now: Int64, random: inout some RandomNumberGenerator,
         actions: inout [DeliveryAction]
     ) {
-        guard items[Int(slot)].state == .dying else { return }
+        let state = items[Int(slot)].state
+        guard state == .dying || state == .orphaned else { return }
         dying -= 1
+        guard state == .dying else { return bringHome(slot, now) }
+        partitions[Int(items[Int(slot)].partition)]?.busy -= 1
         if isDurable {
             counts.deadLettered += 1
             settle(slot, now, &actions)
         } else {
-            wait(slot, nil, now, &random)
+            wait(slot, nil, now, &random, &actions)
         }
     }
 
@@ -65,9 +71,19 @@ extension DeliveryMachine {
             inFlight -= 1
             actions.append(.cancel(batch: batch))
             for slot in flight.slots {
-                finish(slot, .retry("no answer within \(policy.timeout) ms"), now, &random, &actions)
+                land(slot, .retry("no answer within \(policy.timeout) ms"), now, &random, &actions)
             }
         }
+    }
+
+    /// An event is back from the sink.
+    private mutating func land(
+        _ slot: UInt32, _ outcome: DeliveryOutcome, _ now: Int64, _ random: inout some RandomNumberGenerator,
+        _ actions: inout [DeliveryAction]
+    ) {
+        if items[Int(slot)].state == .orphaned { return bringHome(slot, now) }
+        partitions[Int(items[Int(slot)].partition)]?.busy -= 1
+        finish(slot, outcome, now, &random, &actions)
     }
 
     private mutating func finish(
@@ -87,21 +103,24 @@ extension DeliveryMachine {
                 bury(slot, .attemptsExhausted(why), &actions)
             } else {
                 counts.retried += 1
-                wait(slot, after, now, &random)
+                wait(slot, after, now, &random, &actions)
             }
         }
     }
 
     private mutating func bury(_ slot: UInt32, _ reason: DeadLetterReason, _ actions: inout [DeliveryAction]) {
         items[Int(slot)].state = .dying
+        partitions[Int(items[Int(slot)].partition)]?.busy += 1
         dying += 1
         actions.append(.deadLetter(slot: slot, attempts: Int(items[Int(slot)].attempts), reason))
     }
 
     /// Exponential backoff with full jitter; what the sink asked for is kept to (as the least) when it is longer.
     private mutating func wait(
-        _ slot: UInt32, _ after: Int64?, _ now: Int64, _ random: inout some RandomNumberGenerator
+        _ slot: UInt32, _ after: Int64?, _ now: Int64, _ random: inout some RandomNumberGenerator,
+        _ actions: inout [DeliveryAction]
     ) {
+        if partitions[Int(items[Int(slot)].partition)]?.isClosing == true { return drop(slot, now, &actions) }
         let doublings = min(max(0, Int(items[Int(slot)].attempts) - 1), 40)
         let (product, overflow) = policy.backoff.multipliedReportingOverflow(by: 1 << Int64(doublings))
         let limit = overflow ? policy.maximumBackoff : min(product, policy.maximumBackoff)
@@ -135,6 +154,7 @@ extension DeliveryMachine {
             } else {
                 items[Int(slot)].attempts &+= 1
                 items[Int(slot)].state = .inFlight
+                partitions[Int(item.partition)]?.busy += 1
                 slots.append(slot)
             }
         }

@@ -9,7 +9,15 @@ import HeapModule
 package struct DeliveryMachine: Sendable {
     static let none = UInt32.max
 
-    enum State: UInt8 { case free, blocked, ready, inFlight, waiting, dying }
+    enum State: UInt8 {
+        case free, blocked, ready, inFlight, waiting, dying
+        /// Of a partition that is going: no longer delivered, not settled.
+        case dropped
+        /// Its partition has gone while it was with the sink, or its dead letter on the way.
+        case orphaned
+        /// Its partition has gone before its turn came among the events of its key.
+        case ghost
+    }
 
     struct Item: BitwiseCopyable {
         var offset: UInt64 = 0
@@ -25,6 +33,8 @@ package struct DeliveryMachine: Sendable {
         var next = none
         /// The next event of the same key.
         var follower = none
+        /// The next event of the key need not wait for it any more.
+        var hasPassed = false
     }
 
     struct Partition {
@@ -34,6 +44,11 @@ package struct DeliveryMachine: Sendable {
         var tail = none
         /// Settled before a restart, above `scanned` then.
         var restored: [Range<UInt64>]
+        /// Failed attempts before a restart, of events that were not offered again yet.
+        var failures: [UInt64: UInt16] = [:]
+        /// Events that are with the sink, or whose dead letter is on the way.
+        var busy = 0
+        var isClosing = false
     }
 
     struct Due: Comparable {
@@ -72,11 +87,13 @@ package struct DeliveryMachine: Sendable {
     var flights: [UInt32: Flight] = [:]
     var nextBatch: UInt32 = 0
 
-    package init(policy: DeliveryPolicy, progress: [Int: Progress]) {
+    package init(policy: DeliveryPolicy, states: [Int: DeliveryState] = [:]) {
         self.policy = policy
-        for (partition, one) in progress {
-            partitions[partition] = Partition(scanned: one.floor, restored: one.settled)
-        }
+        for (partition, state) in states { open(partition, state) }
+    }
+
+    package init(policy: DeliveryPolicy, progress: [Int: Progress]) {
+        self.init(policy: policy, states: progress.mapValues { DeliveryState(progress: $0) })
     }
 
     /// How many more events it takes now; 0 while paused.
@@ -94,7 +111,7 @@ package struct DeliveryMachine: Sendable {
     package mutating func offer(
         partition: Int, offset: UInt64, key: UInt64, appended: Int64, depth: Int, now: Int64
     ) -> UInt32? {
-        guard var part = partitions[partition], offset >= part.scanned else { return nil }
+        guard var part = partitions[partition], !part.isClosing, offset >= part.scanned else { return nil }
         part.scanned = offset + 1
         if !part.restored.isEmpty {
             part.restored.removeAll { $0.upperBound <= offset }
@@ -106,6 +123,7 @@ package struct DeliveryMachine: Sendable {
         let slot = takeSlot()
         var item = Item(offset: offset, appended: appended, key: key)
         item.partition = UInt16(partition)
+        if !part.failures.isEmpty { item.attempts = part.failures.removeValue(forKey: offset) ?? 0 }
         item.isLoop = depth > policy.maximumDepth
         item.previous = part.tail
         if part.tail == Self.none { part.head = slot } else { items[Int(part.tail)].next = slot }
@@ -124,7 +142,7 @@ package struct DeliveryMachine: Sendable {
 
     /// Says that everything of the partition below `offset` has been offered or does not match.
     package mutating func advance(partition: Int, to offset: UInt64) {
-        guard let part = partitions[partition], offset > part.scanned else { return }
+        guard let part = partitions[partition], !part.isClosing, offset > part.scanned else { return }
         partitions[partition]?.scanned = offset
         if !part.restored.isEmpty { partitions[partition]?.restored.removeAll { $0.upperBound <= offset } }
     }
@@ -187,12 +205,37 @@ package struct DeliveryMachine: Sendable {
         } else {
             items[Int(item.next)].previous = item.previous
         }
-        if policy.order == .key {
-            if item.follower == Self.none { keyTails[item.key] = nil } else { makeReady(item.follower, now) }
-        }
-        items[Int(slot)].state = .free
-        free.append(slot)
+        passOn(slot, now)
+        release(slot)
         pending -= 1
         actions.append(.settled(slot: slot))
+    }
+
+    mutating func release(_ slot: UInt32) {
+        items[Int(slot)].state = .free
+        free.append(slot)
+    }
+
+    /// Lets the next event of the key go.
+    mutating func passOn(_ slot: UInt32, _ now: Int64) {
+        guard policy.order == .key else { return }
+        var slot = slot
+        while true {
+            items[Int(slot)].hasPassed = true
+            let item = items[Int(slot)]
+            guard item.follower != Self.none else {
+                keyTails[item.key] = nil
+                return
+            }
+            switch items[Int(item.follower)].state {
+            case .blocked: return makeReady(item.follower, now)
+            // It waited for its turn when its partition went: the turn goes on to the next.
+            case .dropped: slot = item.follower
+            case .ghost:
+                slot = item.follower
+                release(slot)
+            default: return
+            }
+        }
     }
 }

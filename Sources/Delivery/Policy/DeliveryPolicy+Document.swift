@@ -14,6 +14,7 @@ extension DeliveryPolicy {
             backoff = try retry.duration("backoff") ?? backoff
             maximumBackoff = max(try retry.duration("maxBackoff") ?? maximumBackoff, backoff)
             jitter = try retry.bool("jitter") ?? jitter
+            retriesFailures = try retry.bool("failures") ?? retriesFailures
             try retry.finish()
         }
         timeout = try reader.duration("timeout") ?? timeout
@@ -71,6 +72,7 @@ extension DeliveryPolicy {
         if backoff != usual.backoff { retry["backoff"] = time(backoff) }
         if maximumBackoff != usual.maximumBackoff { retry["maxBackoff"] = time(maximumBackoff) }
         if !jitter { retry["jitter"] = false }
+        if !retriesFailures { retry["failures"] = false }
         if !retry.isEmpty { object["retry"] = .object(retry) }
         if timeout != usual.timeout { object["timeout"] = time(timeout) }
         if let deadLetter { object["deadLetter"] = .string(deadLetter) }

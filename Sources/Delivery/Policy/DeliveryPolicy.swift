@@ -23,6 +23,9 @@ package struct DeliveryPolicy: Sendable, Hashable {
     /// How often an event is tried before it is a dead letter.
     package var attempts = 5
     package var backoff: Int64 = 1_000
+    /// Whether an event is tried again at a function that has failed at it by its own fault; what the platform could not
+    /// do is always tried again.
+    package var retriesFailures = true
     package var maximumBackoff: Int64 = 300_000
     /// Whether the wait is drawn from 0 … backoff ("full jitter") instead of being the backoff.
     package var jitter = true

@@ -101,7 +101,8 @@ package struct Replay: Sendable {
                     let parcels = part.map { index in
                         Parcel(
                             event: batch.record(at: Int(index)), partition: batch.partition,
-                            offset: batch.entries[Int(index)].offset, attempt: 1)
+                            offset: batch.entries[Int(index)].offset, attempt: 1,
+                            appended: batch.entries[Int(index)].appended)
                     }
                     group.addTask { await Self.deliver(parcels, sink, attempts, clock, keep) }
                 }

@@ -56,6 +56,21 @@ final class Mailbox: Sendable {
         if wakes { wakeUp() }
     }
 
+    /// Takes nothing more of a partition, and forgets what lies here of it.
+    func leave(_ partition: Int) {
+        state.withLock { state in
+            state.joined.remove(partition)
+            state.entries.removeAll { entry in
+                switch entry {
+                case .left(let other, _): return other == partition
+                case .offer(let batch, let indices):
+                    if batch.partition == partition { state.events -= indices.count }
+                    return batch.partition == partition
+                }
+            }
+        }
+    }
+
     func join(_ partition: Int) { state.withLock { _ = $0.joined.insert(partition) } }
 
     func close() {

@@ -22,9 +22,9 @@ extension SubscriptionRunner {
     // MARK: Taking
 
     func drainMailbox() {
-        let partitions = 0..<parts.router.channel.partitionCount
+        let fed = machine.openPartitions.filter { own[$0] == nil }
         // Asked before the box is emptied: everything below it is in the box by then.
-        let offered = partitions.map { own[$0] == nil ? parts.router.offered($0) : 0 }
+        let offered = fed.map { parts.router.offered($0) }
         while machine.room > 0, let entry = mailbox.take() {
             switch entry {
             case .left(let partition, let at):
@@ -36,8 +36,8 @@ extension SubscriptionRunner {
                 if indices.count > room { mailbox.giveBack(.offer(batch, ContiguousArray(indices.dropFirst(room)))) }
             }
         }
-        for partition in partitions where own[partition] == nil && mailbox.isDrained(partition) {
-            machine.advance(partition: partition, to: offered[partition])
+        for (partition, offset) in zip(fed, offered) where own[partition] == nil && mailbox.isDrained(partition) {
+            machine.advance(partition: partition, to: offset)
         }
     }
 
@@ -84,7 +84,7 @@ extension SubscriptionRunner {
 
     // MARK: Doing
 
-    private func perform(_ actions: [DeliveryAction]) {
+    func perform(_ actions: [DeliveryAction]) {
         for action in actions {
             switch action {
             case .deliver(let batch, let slots, _):
@@ -104,7 +104,8 @@ extension SubscriptionRunner {
                 let letter = Lineage.deadLetter(
                     parcel.event, subscription: parts.key.description, channel: parts.spec.channel,
                     partition: parcel.partition, offset: parcel.offset, attempts: attempts, reason: reason)
-                jobQueue.yield(.bury(slot: slot, letter))
+                jobQueue.yield(
+                    .bury(slot: slot, .init(partition: parcel.partition, offset: parcel.offset), letter))
             }
         }
     }
@@ -113,7 +114,8 @@ extension SubscriptionRunner {
         guard let (batch, index) = payloads[Int(slot)] else { return nil }
         return Parcel(
             event: batch.record(at: index), partition: batch.partition, offset: batch.entries[index].offset,
-            attempt: machine.attempt(of: slot))
+            attempt: machine.attempt(of: slot), appended: batch.entries[index].appended,
+            floor: stored[batch.partition]?.progress.floor ?? 0)
     }
 
     /// Runs beside the actor's other work; comes back to it with the outcome.
@@ -129,14 +131,17 @@ extension SubscriptionRunner {
         case .read(let partition, let from):
             do throws(ChannelError) {
                 let batch = try await parts.router.channel.read(partition: partition, from: from, limit: ReadLimit())
-                await didRead(partition, batch)
+                await didRead(partition, from, batch)
             } catch {
                 await noteFailure("\(parts.spec.channel): \(error.message)")
                 await parts.clock.sleep(1_000)
-                await didRead(partition, nil)
+                await didRead(partition, from, nil)
             }
-        case .bury(let slot, let letter):
-            await buried(slot, await keep(letter))
+        case .bury(let slot, let event, let letter):
+            let (isAllowed, token) = await beginAppend([event.partition])
+            let isKept = isAllowed ? await keep(letter) : false
+            await buried(slot, isKept)
+            await ended(token, [event], isSettled: isKept)
         case .deliver(let batch, let parcels):
             let task = Task { await self.parts.sink.deliver(parcels) }
             await begin(batch, task)
@@ -145,14 +150,25 @@ extension SubscriptionRunner {
             } onCancel: {
                 task.cancel()
             }
-            await finished(batch, await keepReplies(answers))
+            let replies = answers.flatMap { answer in answer.outcome == .delivered ? answer.replies : [] }
+            guard !replies.isEmpty else {
+                await finished(batch, answers.map(\.outcome))
+                return
+            }
+            let (isAllowed, token) = await beginAppend(Set(parcels.map(\.partition)))
+            let outcomes =
+                isAllowed
+                ? await keepReplies(replies, answers)
+                : answers.map { _ in .retry("the partition is another server's by now") }
+            let wasAwaited = await finished(batch, outcomes)
+            await ended(
+                token, parcels.map { .init(partition: $0.partition, offset: $0.offset) },
+                isSettled: wasAwaited && outcomes.allSatisfy { $0 == .delivered })
         }
     }
 
     /// Appends the replies; when that fails the events they belong to are tried again.
-    private nonisolated func keepReplies(_ answers: [SinkAnswer]) async -> [DeliveryOutcome] {
-        let replies = answers.flatMap { answer in answer.outcome == .delivered ? answer.replies : [] }
-        guard !replies.isEmpty else { return answers.map(\.outcome) }
+    private nonisolated func keepReplies(_ replies: [EventRecord], _ answers: [SinkAnswer]) async -> [DeliveryOutcome] {
         let name = parts.spec.policy.reply ?? parts.spec.channel
         var problem = "the reply channel \"\(name)\" does not exist"
         if let channel = parts.channel(name) {
@@ -185,7 +201,10 @@ extension SubscriptionRunner {
 
     private func begin(_ batch: UInt32, _ task: Task<[SinkAnswer], Never>) { attempts[batch] = task }
 
-    private func finished(_ batch: UInt32, _ outcomes: [DeliveryOutcome]) {
+    /// - Returns: whether the machine waited for it: an attempt whose time was over counts no more.
+    @discardableResult
+    private func finished(_ batch: UInt32, _ outcomes: [DeliveryOutcome]) -> Bool {
+        let wasAwaited = machine.awaits(batch)
         attempts[batch] = nil
         failure = nil
         for outcome in outcomes {
@@ -199,6 +218,7 @@ extension SubscriptionRunner {
             batch, outcomes: outcomes, now: parts.clock.now(), random: &random, actions: &actions)
         perform(actions)
         step()
+        return wasAwaited
     }
 
     private func buried(_ slot: UInt32, _ isDurable: Bool) {
@@ -209,9 +229,10 @@ extension SubscriptionRunner {
         step()
     }
 
-    private func didRead(_ partition: Int, _ batch: RecordBatch?) {
+    private func didRead(_ partition: Int, _ from: UInt64, _ batch: RecordBatch?) {
         own[partition]?.isReading = false
-        if let batch {
+        // A partition that went and came again may stand elsewhere by now.
+        if let batch, own[partition] != nil, machine.position(ofPartition: partition) == from {
             for gap in batch.gaps {
                 parts.log.warning(
                     "events are lost to a subscription",
@@ -237,9 +258,7 @@ extension SubscriptionRunner {
     private func persistNow() async {
         guard !isStopping else { return }
         drainMailbox()
-        isWriting = true
         let isKept = await persist()
-        isWriting = false
         if isKept {
             isPersisting = false
             if hasUnkeptProgress { schedulePersist() }

@@ -3,6 +3,7 @@ package import Channels
 import CloudEvents
 package import Invocation
 package import Logging
+package import Outbound
 package import Persistence
 import ServiceLifecycle
 import Synchronization
@@ -14,7 +15,10 @@ package final class Subscriptions: Service {
 
     private struct State {
         var runners: [SubscriptionKey: SubscriptionRunner] = [:]
-        var routers: [SubscriptionKey: ChannelRouter] = [:]
+        /// By channel.
+        var deliveries: [SubscriptionKey: ChannelDelivery] = [:]
+        /// By subscription.
+        var homes: [SubscriptionKey: ChannelDelivery] = [:]
         var isStopping = false
     }
 
@@ -26,8 +30,7 @@ package final class Subscriptions: Service {
     private let state = Mutex(State())
     private let channels: ChannelLookup
     private let store: any StateStore
-    private let invoker: any Invoker
-    private let client: HTTPClient
+    private let sinks: SinkFactory
     private let clock: DeliveryClock
     private let drain: Int64
     private let onDrained: @Sendable () async -> Void
@@ -37,18 +40,19 @@ package final class Subscriptions: Service {
 
     /// - Parameters:
     ///   - client: made with ``HTTPSink/clientConfiguration``; shut down by its owner after this service has ended.
+    ///   - secrets: what sinks name in place of passwords and tokens.
     ///   - drain: how many milliseconds the end waits for attempts under way.
     ///   - onDrained: ends the calls behind attempts that were still under way then, for ``run()`` returns only when all
     ///     have ended. What such a call answers is no longer heard: its event is delivered again after a restart.
     package init(
         channels: @escaping ChannelLookup, store: any StateStore, invoker: any Invoker, client: HTTPClient,
-        clock: DeliveryClock = .system, drain: Int64 = 10_000,
+        secrets: SecretStore = .none, clock: DeliveryClock = .system, drain: Int64 = 10_000,
         onDrained: @escaping @Sendable () async -> Void = {}, log: Logger
     ) {
         self.channels = channels
         self.store = store
-        self.invoker = invoker
-        self.client = client
+        sinks = SinkFactory(
+            channels: channels, invoker: invoker, client: client, secrets: secrets, now: clock.now, log: log)
         self.clock = clock
         self.drain = drain
         self.onDrained = onDrained
@@ -79,12 +83,16 @@ package final class Subscriptions: Service {
     package func shutdown() { workQueue.finish() }
 
     private func stopAll() async {
-        let runners = state.withLock { state in
+        let (runners, deliveries) = state.withLock { state in
             state.isStopping = true
-            return Array(state.runners.values)
+            return (Array(state.runners.values), Array(state.deliveries.values))
         }
         await withDiscardingTaskGroup { group in
             for runner in runners { group.addTask { await runner.stop(within: self.drain) } }
+        }
+        // Where it stands is kept: others may have the partitions now.
+        await withDiscardingTaskGroup { group in
+            for delivery in deliveries { group.addTask { await delivery.stop() } }
         }
     }
 
@@ -101,16 +109,20 @@ package final class Subscriptions: Service {
             throw SubscriptionError(
                 .noSuchChannel, "subscription \(key): the channel \"\(spec.channel)\" does not exist; create it first")
         }
-        let old = state.withLock { $0.runners.removeValue(forKey: key) }
-        await old?.stop(within: drain)
-        let router = router(key.namespace, channel)
+        await suspend(key)
+        let delivery = await delivery(key.namespace, channel)
         let namespace = key.namespace
         let parts = SubscriptionRunner.Parts(
-            key: key, spec: spec, visibility: visibility, sink: sink(key, spec), router: router, store: store,
-            channel: { [channels] in channels(namespace, $0) }, clock: clock, log: log)
+            key: key, spec: spec, visibility: visibility, sink: sink(key, spec), router: delivery.router,
+            ledger: delivery.ledger, channel: { [channels] in channels(namespace, $0) }, clock: clock, log: log)
         do {
-            let runner = try await SubscriptionRunner.make(parts)
-            state.withLock { $0.runners[key] = runner }
+            let runner = try await delivery.add(key) { partitions in
+                try await SubscriptionRunner.make(parts, partitions: partitions)
+            }
+            state.withLock { state in
+                state.runners[key] = runner
+                state.homes[key] = delivery
+            }
             workQueue.yield(.runner(runner))
         } catch {
             throw SubscriptionError(.state, "subscription \(key): where it stands cannot be read or kept: \(error)")
@@ -119,20 +131,26 @@ package final class Subscriptions: Service {
 
     /// Removes a subscription and forgets its progress.
     package func remove(_ key: SubscriptionKey) async throws(SubscriptionError) {
-        let runner = state.withLock { $0.runners.removeValue(forKey: key) }
-        await runner?.stop(within: drain)
-        do throws(PersistenceError) {
+        let (runner, home) = state.withLock { ($0.runners[key], $0.homes[key]) }
+        await suspend(key)
+        await runner?.parts.sink.removed()
+        do {
+            // What a server's own store holds is there also when the channel has gone.
             let entries = try await store.entries(prefix: key.statePrefix)
             try await store.put(entries.map { StateEntry(key: $0.key, value: nil) })
+            try await home?.ledger.remove(key)
         } catch {
-            throw SubscriptionError(.state, "subscription \(key): its progress cannot be removed: \(error.message)")
+            throw SubscriptionError(.state, "subscription \(key): its progress cannot be removed: \(error)")
         }
     }
 
     /// Takes a subscription out of work and keeps where it is, until it is added again: before its channel changes.
     package func suspend(_ key: SubscriptionKey) async {
-        let runner = state.withLock { $0.runners.removeValue(forKey: key) }
+        let (runner, home) = state.withLock { state in
+            (state.runners.removeValue(forKey: key), state.homes.removeValue(forKey: key))
+        }
         await runner?.stop(within: drain)
+        await home?.remove(key)
     }
 
     package func pause(_ key: SubscriptionKey) async { await runner(key)?.pause() }
@@ -141,38 +159,31 @@ package final class Subscriptions: Service {
 
     private func runner(_ key: SubscriptionKey) -> SubscriptionRunner? { state.withLock { $0.runners[key] } }
 
-    private func router(_ namespace: String, _ channel: any Channel) -> ChannelRouter {
+    private func delivery(_ namespace: String, _ channel: any Channel) async -> ChannelDelivery {
         let key = SubscriptionKey(namespace: namespace, name: channel.name)
-        let (router, isNew) = state.withLock { state -> (ChannelRouter, Bool) in
-            if let known = state.routers[key] {
+        let (delivery, old) = state.withLock { state -> (ChannelDelivery, ChannelDelivery?) in
+            let known = state.deliveries[key]
+            if let known {
                 // A channel that was deleted and made again has the same name and is another one.
                 let isSame = known.channel as AnyObject === channel as AnyObject
-                if isSame, known.partitionCount == channel.partitionCount { return (known, false) }
-                known.retire()
+                if isSame, known.router.partitionCount == channel.partitionCount { return (known, nil) }
             }
-            let router = ChannelRouter(channel: channel, clock: clock, log: log)
-            state.routers[key] = router
-            return (router, true)
+            let made = ChannelDelivery(
+                channel: channel, ledger: DeliveryLedger(channel: channel, store: store), drain: drain, clock: clock,
+                log: log
+            ) { [workQueue] router, partition in workQueue.yield(.reader(router, partition: partition)) }
+            state.deliveries[key] = made
+            return (made, known)
         }
-        if isNew {
-            for partition in 0..<router.partitionCount { workQueue.yield(.reader(router, partition: partition)) }
-        }
-        return router
+        await old?.stop()
+        return delivery
     }
 
-    /// The sink that a subscription names.
-    package func sink(_ key: SubscriptionKey, _ spec: SubscriptionSpec) -> any Sink {
-        switch spec.sink {
-        case .function(let name):
-            return FunctionSink(
-                invoker: invoker, function: FunctionReference(namespace: key.namespace, name: name),
-                subscription: key.description, channel: spec.channel)
-        case .channel(let name):
-            return ChannelSink(name: name) { [channels] in channels(key.namespace, name) }
-        case .http(let url, let mode, let headers):
-            return HTTPSink(
-                client: client, url: url, mode: mode, headers: headers, timeout: spec.policy.timeout, now: clock.now)
-        }
+    /// The sink that a subscription names; to be closed by who asks for it.
+    ///
+    /// - Parameter isReplay: whether it is for a replay.
+    package func sink(_ key: SubscriptionKey, _ spec: SubscriptionSpec, isReplay: Bool = false) -> any Sink {
+        sinks.sink(key, spec, isReplay: isReplay)
     }
 }
 

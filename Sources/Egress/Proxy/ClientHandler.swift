@@ -23,6 +23,8 @@ final class ClientHandler: ChannelInboundHandler {
     /// What came and is not passed on yet.
     private var received: [UInt8] = []
     private var patience: Scheduled<Void>?
+    /// The client has said all that it will, before there was a connection to pass that on.
+    private var hasEnded = false
 
     init(_ listener: EgressListener) {
         self.listener = listener
@@ -72,10 +74,10 @@ final class ClientHandler: ChannelInboundHandler {
 
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
         if case ChannelEvent.inputClosed? = event as? ChannelEvent {
-            if case .open(let peer, _) = phase {
-                peer.close(mode: .output, promise: nil)
-            } else {
-                context.close(promise: nil)
+            switch phase {
+            case .open(let peer, _): peer.endOutput()
+            case .connecting: hasEnded = true
+            case .head, .closed: context.close(promise: nil)
             }
         } else if event is IdleStateHandler.IdleStateEvent {
             context.close(promise: nil)
@@ -85,7 +87,7 @@ final class ClientHandler: ChannelInboundHandler {
     func channelInactive(context: ChannelHandlerContext) {
         patience?.cancel()
         listener.left(context.channel)
-        if case .open(let peer, _) = phase { peer.close(promise: nil) }
+        if case .open(let peer, _) = phase { peer.closeAfterWrites() }
         phase = .closed
     }
 
@@ -187,6 +189,7 @@ final class ClientHandler: ChannelInboundHandler {
         }
         if !received.isEmpty { pass(context, ByteBuffer(bytes: received)) }
         received = []
+        if hasEnded { peer.endOutput() }
         peer.read()
         context.read()
     }
@@ -226,7 +229,7 @@ final class ClientHandler: ChannelInboundHandler {
         if status == 407 { head += "Proxy-Authenticate: Basic realm=\"weir\"\r\n" }
         head += "Content-Length: \(text.utf8.count)\r\nConnection: close\r\n\r\n"
         context.writeAndFlush(wrapOutboundOut(ByteBuffer(string: head + text)), promise: nil)
-        context.close(mode: .output, promise: nil)
+        context.channel.endOutput()
         patience = context.eventLoop.assumeIsolated().scheduleTask(in: .seconds(5)) { context.close(promise: nil) }
         context.read()
     }

@@ -28,10 +28,27 @@ final class ServerHandler: ChannelInboundHandler {
     }
 
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
-        if case ChannelEvent.inputClosed? = event as? ChannelEvent { client.close(mode: .output, promise: nil) }
+        if case ChannelEvent.inputClosed? = event as? ChannelEvent { client.endOutput() }
     }
 
-    func channelInactive(context: ChannelHandlerContext) { client.close(promise: nil) }
+    func channelInactive(context: ChannelHandlerContext) { client.endOutput() }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) { context.close(promise: nil) }
+}
+
+extension Channel {
+    /// Ends the output when what was written before has gone out. Not by closing alone: where the other side has ended
+    /// already, that is a whole close at once, which drops what waits.
+    func endOutput() {
+        writeAndFlush(ByteBuffer()).whenComplete { _ in self.close(mode: .output, promise: nil) }
+    }
+
+    /// Closes when what was written before has gone out, or when nobody has taken it for a minute.
+    func closeAfterWrites() {
+        let late = eventLoop.scheduleTask(in: .seconds(60)) { self.close(promise: nil) }
+        writeAndFlush(ByteBuffer()).whenComplete { _ in
+            late.cancel()
+            self.close(promise: nil)
+        }
+    }
 }

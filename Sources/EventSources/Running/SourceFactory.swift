@@ -1,5 +1,6 @@
 import CloudEvents
 import Glibc
+package import Logging
 package import Outbound
 package import Persistence
 package import StorageEvents
@@ -12,6 +13,7 @@ package struct SourceFactory: Sendable {
     private let files: any FileAccess
     private let lineOptions: LineDecoder.Options
     private let secrets: SecretStore
+    private let log: Logger
 
     /// - Parameters:
     ///   - host: this machine's name, for `file://<host>`.
@@ -20,8 +22,10 @@ package struct SourceFactory: Sendable {
     ///   - lineOptions: what the decoders of standard input are told, the reader of CloudEvents above all.
     package init(
         store: any StateStore, host: String = Self.hostName, zones: String = "/usr/share/zoneinfo",
-        files: any FileAccess = PosixFiles(), secrets: SecretStore = .none, lineOptions: LineDecoder.Options = .init()
+        files: any FileAccess = PosixFiles(), secrets: SecretStore = .none, lineOptions: LineDecoder.Options = .init(),
+        log: Logger = Logger(label: "weir.sources")
     ) {
+        self.log = log
         self.secrets = secrets
         self.lineOptions = lineOptions
         self.store = store
@@ -40,6 +44,12 @@ package struct SourceFactory: Sendable {
             return BillingSource(id: id, spec: billing, output: output, store: store, files: files) { date, state in
                 try BillingLineDecoder(date: date, zone: zone, state: state)
             }
+        case .timer(let timer):
+            return TimerSource(
+                id: id, spec: timer, zone: try zone(timer.timezone), output: output, store: store)
+        case .kafka(let kafka):
+            return KafkaSource(
+                id: id, spec: kafka, output: output, secrets: secrets, options: lineOptions, log: log)
         case .dcacheEvents(let events):
             return try DCacheEventsSource(id: id, spec: events, output: output, store: store, secrets: secrets)
         case .stdin(let format):

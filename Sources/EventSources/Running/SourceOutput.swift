@@ -66,7 +66,7 @@ package struct SourceOutput: Sendable {
             switch await attempt(events, channel) {
             case .success(let outcomes): return outcomes
             case .failure(let error):
-                guard error.code == .diskFull else { throw error }
+                guard error.code == .diskFull || error.code == .unavailable else { throw error }
                 report.failing(error.message)
                 try await Task.sleep(for: fullDiskPause)
                 // Whether it works again shows with the next append; a source that appends is running.

@@ -9,6 +9,10 @@ package struct SourceSpec: Sendable, Hashable {
         case dcacheBilling(BillingSpec)
         /// A watched folder.
         case folder(FolderSpec)
+        /// Events at the times of a schedule.
+        case timer(TimerSpec)
+        /// Topics of a Kafka cluster.
+        case kafka(KafkaSourceSpec)
         /// The event stream of a dCache frontend.
         case dcacheEvents(DCacheEventsSpec)
         /// Lines on standard input, in a format of StorageEvents.
@@ -30,7 +34,7 @@ package struct SourceSpec: Sendable, Hashable {
     }
 
     /// The words for `kind`.
-    package static let kinds = ["dcache-billing", "dcache-sse", "folder", "stdin", "http"]
+    package static let kinds = ["dcache-billing", "dcache-sse", "folder", "kafka", "timer", "stdin", "http"]
     /// The formats that `stdin` reads.
     package static let formats = StorageEventFormat.allCases.map(\.rawValue).sorted()
 
@@ -51,6 +55,8 @@ package struct SourceSpec: Sendable, Hashable {
         }
         switch kind {
         case "dcache-billing": self.kind = .dcacheBilling(try BillingSpec(&reader))
+        case "timer": self.kind = .timer(try TimerSpec(&reader))
+        case "kafka": self.kind = .kafka(try KafkaSourceSpec(&reader))
         case "dcache-sse": self.kind = .dcacheEvents(try DCacheEventsSpec(&reader))
         case "folder": self.kind = .folder(try FolderSpec(&reader))
         case "stdin":
@@ -72,6 +78,12 @@ package struct SourceSpec: Sendable, Hashable {
         case .dcacheBilling(let billing):
             object["kind"] = "dcache-billing"
             billing.write(into: &object)
+        case .timer(let timer):
+            object["kind"] = "timer"
+            timer.write(into: &object)
+        case .kafka(let kafka):
+            object["kind"] = "kafka"
+            kafka.write(into: &object)
         case .dcacheEvents(let events):
             object["kind"] = "dcache-sse"
             events.write(into: &object)

@@ -12,6 +12,7 @@ enum FunctionEntry {
         case .swift: (try swift(spec.handler, code), nil)
         case .executable: (try program(spec.handler, code), nil)
         case .container: (try container(spec, code), spec.handler)
+        case .sequence: ("", nil)
         }
     }
 

@@ -21,11 +21,13 @@ package struct FunctionUpload: Sendable {
 
 /// All functions of the server: documents in the registry, code in the code store.
 package final class FunctionRepository: FunctionCatalog {
-    private let registry: Registry
+    let registry: Registry
     private let writer: RegistryWriter
     let store: CodeStore
     let layers: LayerStore?
     let preparation: (any CodePreparation)?
+    /// Archives as they came, by the digest of what they hold.
+    let uploads: UploadStore
     private let images: (any ContainerImages)?
     private let versionsKept: Int
     private let review: Review
@@ -54,6 +56,7 @@ package final class FunctionRepository: FunctionCatalog {
         self.preparation = preparation
         self.review = review
         self.images = images
+        uploads = UploadStore(beside: store)
         self.versionsKept = max(1, versionsKept)
         cache = Mutex(VersionCache(capacity: cached))
         let (_, observation) = registry.observe { [weak self] change in
@@ -86,16 +89,42 @@ package final class FunctionRepository: FunctionCatalog {
             throw FunctionError(error)
         }
         try review(spec, namespace)
+        guard spec.source != .none else {
+            return try await commit(
+                namespace, name, spec, content: "", entry: "", handler: nil, expectedGeneration: expectedGeneration)
+        }
         let stored = try await store(spec, upload)
         defer { store.release(stored) }
         let (entry, handler) = try FunctionEntry.find(
             spec, in: stored, at: store.folder(stored.digest))
         let image = try await image(of: spec, stored, namespace, name)
         let dependencies = try await dependencies(of: spec, stored)
-        let document = FunctionVersion.document(
-            spec, entry: entry, handler: handler, image: image, dependencies: dependencies)
-        let digest = FunctionVersion.digest(content: stored.digest, document: document)
-        let record = VersionDocument(digest: digest, content: stored.digest, document: document)
+        return try await commit(
+            namespace, name, spec, content: stored.digest, entry: entry, handler: handler, image: image,
+            dependencies: dependencies, expectedGeneration: expectedGeneration)
+    }
+
+    /// Makes a version out of code that is in the store (or of none) and a specification the current one.
+    func commit(
+        _ namespace: String, _ name: String, _ spec: FunctionSpec, content: String, entry: String, handler: String?,
+        image: PinnedImage? = nil, dependencies: FunctionVersion.Dependencies = FunctionVersion.Dependencies(),
+        expectedGeneration: Int64?
+    ) async throws(FunctionError) -> (change: RegistryChange, version: FunctionVersion) {
+        try await commit(
+            namespace, name, spec, content: content,
+            version: {
+                FunctionVersion.document(
+                    $0, entry: entry, handler: handler, image: image, dependencies: dependencies)
+            }, expectedGeneration: expectedGeneration)
+    }
+
+    func commit(
+        _ namespace: String, _ name: String, _ spec: FunctionSpec, content: String,
+        version makeDocument: (FunctionSpec) -> JSONValue, expectedGeneration: Int64?
+    ) async throws(FunctionError) -> (change: RegistryChange, version: FunctionVersion) {
+        let document = makeDocument(spec)
+        let digest = FunctionVersion.digest(content: content, document: document)
+        let record = VersionDocument(digest: digest, content: content, document: document)
         let change: RegistryChange
         do throws(PersistenceError) {
             change = try await writer.apply(
@@ -124,6 +153,10 @@ package final class FunctionRepository: FunctionCatalog {
             throw FunctionError(error)
         }
         try review(spec, namespace)
+        guard spec.source != .none else {
+            let version = FunctionVersion.document(spec, entry: "", handler: nil, image: nil)
+            return (spec.document, FunctionVersion.digest(content: "", document: version))
+        }
         // The code is unpacked to be looked at; nothing refers to it, so the next collection takes it.
         let stored = try await store(spec, upload)
         defer { store.release(stored) }
@@ -155,11 +188,22 @@ package final class FunctionRepository: FunctionCatalog {
             let code = try await store.collect { () async throws(PersistenceError) -> Set<String> in
                 try await registry.contents(of: .function)
             }
+            for digest in code { uploads.forget(digest) }
             let layers = try await layers?.collect { () async throws(PersistenceError) -> Set<String> in
                 let documents = try await registry.versionDocuments(of: .function, holding: "\"layers\"")
                 return Set(documents.flatMap(FunctionVersion.Dependencies.layerDigests))
             }
             return code + (layers ?? [])
+        } catch {
+            throw FunctionError(error)
+        }
+    }
+
+    /// The images that versions of functions hold.
+    package static func imageDigests(_ registry: Registry) async throws(FunctionError) -> Set<ImageDigest> {
+        do throws(PersistenceError) {
+            let documents = try await registry.versionDocuments(of: .function, holding: "\"container\"")
+            return Set(documents.compactMap { $0["container"]?["digest"]?.string.flatMap { ImageDigest($0) } })
         } catch {
             throw FunctionError(error)
         }
@@ -253,14 +297,16 @@ package final class FunctionRepository: FunctionCatalog {
             (bytes, filename) = (Array(text.utf8), spec.runtime.singleFileName)
         case .file(let name):
             (bytes, filename) = (upload.code, upload.filename.isEmpty ? name : upload.filename)
-        case .image:
+        case .image, .none:
             return StoredCode(digest: "", files: [], programs: [])
         }
         guard !bytes.isEmpty else { throw FunctionError(.invalidCode, "the code is empty") }
         let isProgram =
             spec.runtime == .executable || spec.runtime == .swift && !filename.lowercased().hasSuffix(".swift")
         do {
-            return try await store.put(bytes, filename: filename, isProgram: isProgram)
+            let stored = try await store.put(bytes, filename: filename, isProgram: isProgram)
+            if Archive.Format(filename: filename) != nil { try await uploads.keep(bytes, of: stored.digest) }
+            return stored
         } catch {
             throw FunctionError(error)
         }
@@ -269,12 +315,12 @@ package final class FunctionRepository: FunctionCatalog {
 
 extension FunctionVersion.Runtime {
     /// What code is called that came without a file.
-    fileprivate var singleFileName: String {
+    var singleFileName: String {
         switch self {
         case .python: "main.py"
         case .nodejs: "main.js"
         case .swift: "main.swift"
-        case .executable, .container: "main"
+        case .executable, .container, .sequence: "main"
         }
     }
 }

@@ -11,6 +11,8 @@ package struct FunctionSpec: Sendable, Hashable {
         case code(String)
         /// All of it is in the container's image.
         case image
+        /// None: a sequence has only the names of other functions.
+        case none
     }
 
     package var source: Source
@@ -27,6 +29,14 @@ package struct FunctionSpec: Sendable, Hashable {
     package var staging: FunctionStaging
     package var network: NetworkRequest
     package var description: String?
+    /// How the handler is called; `nil`: it is found by looking at it.
+    package var call: FunctionVersion.Call?
+    /// Of a sequence: its functions in their order.
+    package var components: [String]
+    /// Free words about the function; some mean something to the OpenWhisk API (`web-export` …).
+    package var annotations: JSONObject
+    /// What only the OpenWhisk API asks for: kind and version as it shows them.
+    package var openwhisk: OpenWhiskSection?
 
     /// What the limits of a function may be.
     private enum Range {
@@ -46,7 +56,13 @@ package struct FunctionSpec: Sendable, Hashable {
         let file = try reader.string("file")
         let code = try reader.string("code")
         container = try ContainerSpec(&reader)
+        components = try Self.components(try reader.array("components"), path: reader.path(of: "components"))
         switch (file, code) {
+        case (nil, nil) where !components.isEmpty:
+            source = .none
+        case (_, _) where !components.isEmpty:
+            throw DocumentError(
+                path: reader.path(of: "components"), message: "a sequence has components and no code of its own")
         case (_?, _?):
             throw DocumentError(
                 path: reader.path(of: "code"), message: "a function has either a file or code, not both")
@@ -88,6 +104,12 @@ package struct FunctionSpec: Sendable, Hashable {
                 path: reader.path(of: "runtime"), message: "a container needs an image, or a dockerfile to make one of")
         } else if let runtime = word.flatMap(FunctionVersion.Runtime.init) {
             self.runtime = runtime
+            guard (runtime == .sequence) == !components.isEmpty else {
+                throw DocumentError(
+                    path: reader.path(of: "components"), message: "a sequence, and nothing else, has components")
+            }
+        } else if source == .none {
+            runtime = .sequence
         } else if let guess = Self.runtime(of: source) {
             runtime = guess
         } else {
@@ -121,6 +143,10 @@ package struct FunctionSpec: Sendable, Hashable {
         network = try NetworkRequest(&reader)
         if container != nil { try Self.checkContained(staging, network, reader) }
         description = try reader.string("description")
+        call = try reader.word("call", of: FunctionVersion.Call.allCases.map(\.rawValue))
+            .flatMap(FunctionVersion.Call.init)
+        annotations = try reader.freeObject("annotations") ?? [:]
+        openwhisk = try reader.object("openwhisk").map { (inner) throws(DocumentError) in try OpenWhiskSection(inner) }
         try reader.finish()
     }
 
@@ -130,7 +156,7 @@ package struct FunctionSpec: Sendable, Hashable {
         switch source {
         case .file(let name): members["file"] = .string(name)
         case .code(let text): members["code"] = .string(text)
-        case .image: break
+        case .image, .none: break
         }
         if let container { Self.write(container, into: &members) }
         members["runtime"] = .string(runtime.rawValue)
@@ -148,6 +174,10 @@ package struct FunctionSpec: Sendable, Hashable {
         staging.write(into: &members)
         members["network"] = network.document
         members["description"] = description.map { .string($0) }
+        members["call"] = call.map { .string($0.rawValue) }
+        if !components.isEmpty { members["components"] = .array(components.map { .string($0) }) }
+        if !annotations.isEmpty { members["annotations"] = .object(annotations) }
+        members["openwhisk"] = openwhisk?.document
         return .object(members)
     }
 
@@ -179,7 +209,7 @@ package struct FunctionSpec: Sendable, Hashable {
                     path: reader.path(of: "protocol"),
                     message: "code beside an image travels by OpenWhisk's /init only; cloudevents has no place for it")
             }
-        case (_, .image): break
+        case (_, .image), (_, .none): break
         }
     }
 
@@ -212,6 +242,25 @@ package struct FunctionSpec: Sendable, Hashable {
         members["protocol"] = .string(container.exchange.rawValue)
         members["port"] = .integer(Int64(container.port))
         members["pull"] = .string(container.pull.rawValue)
+    }
+
+    /// The names of a sequence's functions.
+    private static func components(_ list: [JSONValue]?, path: String) throws(DocumentError) -> [String] {
+        var names: [String] = []
+        for (index, value) in (list ?? []).enumerated() {
+            guard let name = value.string, name.hasPrefix("/"),
+                (2...3).contains(name.split(separator: "/", omittingEmptySubsequences: false).dropFirst().count)
+            else {
+                throw DocumentError(
+                    path: "\(path)[\(index)]",
+                    message: "the name of a function was expected: /namespace/name or /namespace/package/name")
+            }
+            names.append(name)
+        }
+        guard list == nil || !names.isEmpty else {
+            throw DocumentError(path: path, message: "a sequence needs a component at least")
+        }
+        return names
     }
 
     private static func check(handler: String, path: String) throws(DocumentError) {

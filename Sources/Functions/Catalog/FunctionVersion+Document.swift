@@ -20,6 +20,8 @@ extension FunctionVersion {
         ]
         spec.limits.writeScalingVersion(into: &limits)
         members["limits"] = .object(limits)
+        members["call"] = spec.call.map { .string($0.rawValue) }
+        if !spec.components.isEmpty { members["components"] = .array(spec.components.map { .string($0) }) }
         spec.staging.write(into: &members)
         members["network"] = spec.network.document
         members["dependencies"] = dependencies.document
@@ -69,7 +71,9 @@ extension FunctionVersion {
             namespace: namespace, name: name, digest: version.digest, runtime: runtime, entry: entry,
             handler: document["handler"]?.string, codeDirectory: codeDirectory,
             parameters: document["parameters"]?.object ?? [:], environment: environment, limits: limits,
-            staging: staging, network: network, container: document["container"].flatMap(Container.init(document:)))
+            staging: staging, network: network, container: document["container"].flatMap(Container.init(document:)),
+            call: document["call"]?.string.flatMap(Call.init),
+            components: (document["components"]?.array ?? []).compactMap(\.string))
         self.dependencies = dependencies
         guard (container != nil) == (runtime == .container) else { return nil }
     }

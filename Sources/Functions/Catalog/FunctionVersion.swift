@@ -12,9 +12,18 @@ public struct FunctionVersion: Sendable, Hashable {
         case executable
         /// A container, whose image brings what runs the code.
         case container
+        /// Other functions, one after the other, each with what the one before it returned.
+        case sequence
 
         /// Whether its workers speak the runners' protocol (frames, a hello, a ledger).
-        public var isFramed: Bool { self != .executable && self != .container }
+        public var isFramed: Bool { self != .executable && self != .container && self != .sequence }
+    }
+
+    /// How a handler is called; when nobody says, it is found by looking at it.
+    public enum Call: String, Sendable, Hashable, CaseIterable {
+        case event, arguments, batch
+        /// A program that speaks OpenWhisk's ActionLoop: a line on standard input, the answer on descriptor 3.
+        case actionLoop = "action-loop"
     }
 
     /// What a run may take.
@@ -27,8 +36,6 @@ public struct FunctionVersion: Sendable, Hashable {
         public var logs: Int64 = 1 << 20
         /// How many workers may run at the same time.
         public var concurrency: Int = 4
-        /// How many runs one worker may have at the same time.
-        public var concurrentEvents: Int = 1
         public var scaling = FunctionScaling()
 
         public init() {}
@@ -84,6 +91,9 @@ public struct FunctionVersion: Sendable, Hashable {
             self.port = port
         }
     }
+    public var call: Call?
+    /// Of a sequence: the functions it runs, `/namespace/name` or `/namespace/package/name`.
+    public var components: [String]
 
     public struct EnvironmentVariable: Sendable, Hashable {
         public var name: String
@@ -98,7 +108,7 @@ public struct FunctionVersion: Sendable, Hashable {
         namespace: String, name: String, digest: String, runtime: Runtime, entry: String, handler: String? = nil,
         codeDirectory: String, parameters: JSONObject = [:], environment: [EnvironmentVariable] = [],
         limits: Limits = Limits(), staging: FunctionStaging = FunctionStaging(), network: NetworkRequest = .none,
-        container: Container? = nil
+        container: Container? = nil, call: Call? = nil, components: [String] = []
     ) {
         self.namespace = namespace
         self.name = name
@@ -113,6 +123,8 @@ public struct FunctionVersion: Sendable, Hashable {
         self.staging = staging
         self.network = network
         self.container = container
+        self.call = call
+        self.components = components
     }
 }
 

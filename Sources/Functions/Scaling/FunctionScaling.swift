@@ -1,7 +1,6 @@
 /// How many workers a function has, and how many of its runs there may be at once.
 ///
-/// The most workers are ``FunctionVersion/Limits/concurrency``, the most runs in one of them
-/// ``FunctionVersion/Limits/concurrentEvents``.
+/// The most workers are ``FunctionVersion/Limits/concurrency``.
 public struct FunctionScaling: Sendable, Hashable {
     /// Workers that are kept ready even when nobody calls.
     public var minimum = 0

@@ -77,7 +77,7 @@ extension MountRequest {
 }
 
 extension OutputRequest {
-    private static let limits = Int64(1)...(Int64(1) << 44)
+    private static let limits = Int64(1)...(Int64(1) << 36)
 
     /// `mount:NAME/TEMPLATE` alone, or `{ to, overwrite, provenance, limit }`.
     package init(_ value: JSONValue, path: String) throws(DocumentError) {

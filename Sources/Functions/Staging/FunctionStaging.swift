@@ -19,6 +19,9 @@ public struct FunctionStaging: Sendable, Hashable {
         self.output = output
     }
 
+    /// Memory that what a run leaves may take, bytes.
+    package var outputMemory: Int64 { output.map { $0.limit + OutputRequest.roundingBytes } ?? 0 }
+
     /// Whether a run needs files brought in or out.
     public var isPerCall: Bool { input == .file || output != nil }
 }
@@ -63,6 +66,8 @@ public struct OutputRequest: Sendable, Hashable {
     /// Bytes that a run may leave.
     public var limit: Int64
 
+    /// What files take beyond their bytes where they lie in memory, a page each at most.
+    package static let roundingBytes: Int64 = 4 << 20
     /// How many bytes a run may leave when it is not said.
     public static let defaultLimit: Int64 = 64 << 20
 

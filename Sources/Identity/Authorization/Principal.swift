@@ -5,6 +5,8 @@ package struct Principal: Sendable, Hashable {
     package enum Kind: String, Sendable, Hashable {
         /// The holder of the server's admin key.
         case adminKey
+        /// The holder of a key of one namespace.
+        case namespaceKey
     }
 
     /// For logs and activations; unique among all principals, and no secret.

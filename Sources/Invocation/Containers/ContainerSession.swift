@@ -108,8 +108,7 @@ final class ContainerSession: FunctionWorker, ContainerHandler {
     private func environment(_ container: FunctionVersion.Container) -> [String] {
         var variables = ["PORT=\(container.port)"]
         switch container.exchange {
-        case .openWhisk:
-            if version.limits.concurrentEvents > 1 { variables.append("__OW_ALLOW_CONCURRENT=true") }
+        case .openWhisk: break
         case .cloudEvents:
             if !version.parameters.isEmpty {
                 let text = String(decoding: JSONValue.object(version.parameters).encoded(), as: UTF8.self)

@@ -139,4 +139,7 @@ public struct Activation: Sendable {
         self.coldStart = coldStart
         self.isolation = isolation
     }
+
+    /// Whose run it is: the namespace in whose lists it stands.
+    public var namespace: String { cause.namespace ?? function.namespace }
 }

@@ -52,10 +52,17 @@ public struct FunctionCall: Sendable {
         public var eventID: String?
         /// Which attempt of the delivery this is, from 1.
         public var attempt: Int
+        /// Whose run it is, when that is not the namespace of the function.
+        public var namespace: String?
+        /// The activation that caused it: that of the sequence of which it is a part.
+        public var parent: String?
+        /// A JSON object that the one who asked wants to find again with the record.
+        public var notes: [UInt8]?
 
         public init(
             subscription: String? = nil, channel: String? = nil, partition: Int? = nil, offset: UInt64? = nil,
-            eventID: String? = nil, attempt: Int = 1
+            eventID: String? = nil, attempt: Int = 1, namespace: String? = nil, parent: String? = nil,
+            notes: [UInt8]? = nil
         ) {
             self.subscription = subscription
             self.channel = channel
@@ -63,6 +70,9 @@ public struct FunctionCall: Sendable {
             self.offset = offset
             self.eventID = eventID
             self.attempt = attempt
+            self.namespace = namespace
+            self.parent = parent
+            self.notes = notes
         }
     }
 
@@ -74,11 +84,18 @@ public struct FunctionCall: Sendable {
     public var activationID: String?
     /// The files that were brought in for it, and where it may leave some; set by the invoker.
     var files: CallFiles?
+    /// Variables for the environment of this one call, a JSON object of texts, for handlers of arguments;
+    /// `__OW_ACTIVATION_ID` and `__OW_DEADLINE` are added. `nil`: none, and the environment stays as it is.
+    public var environment: [UInt8]?
 
-    public init(input: Input, cause: Cause = Cause(), idempotencyKey: String? = nil, activationID: String? = nil) {
+    public init(
+        input: Input, cause: Cause = Cause(), idempotencyKey: String? = nil, activationID: String? = nil,
+        environment: [UInt8]? = nil
+    ) {
         self.input = input
         self.cause = cause
         self.idempotencyKey = idempotencyKey
         self.activationID = activationID
+        self.environment = environment
     }
 }

@@ -16,9 +16,12 @@ enum ActivationDecoder {
         let cause = FunctionCall.Cause(
             subscription: view.string("subscription"), channel: data["channel"]?.string,
             partition: integer("partition").map { Int($0) }, offset: integer("offset").flatMap { UInt64(exactly: $0) },
-            eventID: data["event"]?.string, attempt: Int(integer("attempt") ?? 1))
+            eventID: data["event"]?.string, attempt: Int(integer("attempt") ?? 1),
+            namespace: data["owner"].map { _ in String(subject[..<slash]) }, parent: data["parent"]?.string,
+            notes: data["notes"]?.encoded())
         let function = FunctionReference(
-            namespace: String(subject[..<slash]), name: String(subject[subject.index(after: slash)...]),
+            namespace: data["owner"]?.string ?? String(subject[..<slash]),
+            name: String(subject[subject.index(after: slash)...]),
             version: data["version"]?.string)
         var activation = Activation(
             id: id, function: function, cause: cause, status: status,
@@ -26,11 +29,18 @@ enum ActivationDecoder {
             logs: logs(data["logs"]), logsTruncated: data["logsTruncated"]?.bool ?? false, start: start,
             end: integer("end") ?? start, runNanoseconds: integer("run") ?? 0,
             waitMilliseconds: integer("wait") ?? 0, initMilliseconds: integer("init"),
+            coldStart: coldStart(data),
             isolation: Int(integer("isolation") ?? 0))
         activation.inputs = (data["inputs"]?.array ?? []).compactMap { InputRecord(document: $0) }
         activation.outputs = (data["outputs"]?.array ?? []).compactMap { OutputRecord(document: $0) }
         activation.network = NetworkUse(document: data["network"])
         return activation
+    }
+
+    private static func coldStart(_ data: JSONValue) -> Activation.ColdStart? {
+        data["cold"]?.string.flatMap(Activation.ColdStart.Way.init).map {
+            Activation.ColdStart(way: $0, reason: data["why"]?.string ?? "")
+        }
     }
 
     private static func logs(_ value: JSONValue?) -> [Activation.LogLine] {

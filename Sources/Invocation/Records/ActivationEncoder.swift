@@ -11,6 +11,7 @@ struct ActivationEncoder {
     static let type = "dev.weir.activation"
 
     private var function: FunctionReference?
+    private var namespace: String?
     private var source = ""
     private var subject = ""
     private var start: Int64 = .min
@@ -19,9 +20,10 @@ struct ActivationEncoder {
 
     /// - Parameter calls: how many calls share the activation.
     mutating func encode(_ activation: Activation, calls: Int = 1) -> EventRecord {
-        if activation.function != function {
+        if activation.function != function || activation.namespace != namespace {
             function = activation.function
-            subject = activation.function.namespace + "/" + activation.function.name
+            namespace = activation.namespace
+            subject = activation.namespace + "/" + activation.function.name
             source = "/v1/namespaces/\(activation.function.namespace)/functions/\(activation.function.name)"
         }
         if activation.start != start {
@@ -49,6 +51,10 @@ struct ActivationEncoder {
         field(",\"run\":", activation.runNanoseconds, unless: 0)
         field(",\"wait\":", activation.waitMilliseconds, unless: 0)
         if let time = activation.initMilliseconds { field(",\"init\":", time, unless: -1) }
+        if let cold = activation.coldStart {
+            field(",\"cold\":", cold.way.rawValue)
+            field(",\"why\":", cold.reason)
+        }
         field(",\"isolation\":", Int64(activation.isolation), unless: -1)
         field(",\"calls\":", Int64(calls), unless: 1)
         if let version = activation.function.version { field(",\"version\":", version) }
@@ -58,6 +64,14 @@ struct ActivationEncoder {
         if let offset = cause.offset { field(",\"offset\":", Int64(clamping: offset), unless: -1) }
         if let event = cause.eventID { field(",\"event\":", event) }
         field(",\"attempt\":", Int64(cause.attempt), unless: 1)
+        if activation.namespace != activation.function.namespace {
+            field(",\"owner\":", activation.function.namespace)
+        }
+        if let parent = cause.parent { field(",\"parent\":", parent) }
+        if let notes = cause.notes {
+            data.appendText(",\"notes\":")
+            data.append(contentsOf: notes)
+        }
         if activation.result != Answer.null {
             data.appendText(",\"result\":")
             data.append(contentsOf: activation.result)

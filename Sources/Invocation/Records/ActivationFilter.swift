@@ -38,7 +38,7 @@ package struct ActivationFilter: Sendable, Hashable {
             }
         }
         guard since != nil || until != nil else { return true }
-        guard let start = view.string("id").flatMap({ ActivationIDs.milliseconds(of: $0) }) else { return false }
+        guard let start = view.string("time").flatMap(EventTime.init)?.milliseconds else { return false }
         if let since, start < since { return false }
         if let until, start >= until { return false }
         return true

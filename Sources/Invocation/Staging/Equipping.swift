@@ -1,18 +1,12 @@
 internal import Egress
 internal import Functions
-internal import Glibc
 internal import Sandboxes
 internal import Staging
-
-extension OpenedThing {
-    /// A descriptor of the same, for somebody who will close it.
-    func duplicate() -> Int32 { fcntl(descriptor, F_DUPFD_CLOEXEC, 0) }
-}
 
 /// What a worker is given beside its code: folders of the operator's mounts, and a way out to the network.
 struct Equipment: Sendable {
     /// Opened and checked.
-    fileprivate var folders: [Attachment] = []
+    fileprivate var folders: [(mount: SandboxMount, opened: Folder)] = []
     fileprivate var network = NetworkRequest.none
     fileprivate var isolation: IsolationReport?
     /// The worker's way out, once it is open.
@@ -48,7 +42,7 @@ struct Equipping: Sendable {
                 let mount = SandboxMount(
                     source: folder.path, target: "/mnt/" + request.name, isReadOnly: !request.isWritable,
                     allowsExecution: false)
-                equipment.folders.append(Attachment(mount: mount, opened: folder))
+                equipment.folders.append((mount, folder))
             case .failure(let error): return .failure(error)
             }
         }
@@ -128,8 +122,17 @@ struct Equipping: Sendable {
         then: @escaping @Sendable (Result<EgressListener?, StagingError>) -> Void
     ) {
         guard equipment.isolation?.canAttach == true else { return then(.success(equipment.listener)) }
-        worker.show(equipment.folders[...]) { [surroundings] error in
-            if let error { return then(.failure(StagingError(.mount, error.message))) }
+        let attachments = equipment.folders.map { mount, opened in
+            // The worker is the owner of what the folder's owner owns there, where the file system can do that; else it
+            // has the rights of others.
+            var owned = mount
+            owned.isOwnedByWorker = true
+            return Attachment(thing: .shown(owned, opened)) {
+                .success(Attachment(thing: .shown(mount, opened)))
+            }
+        }
+        worker.show(attachments[...]) { [surroundings] error in
+            if let error { return then(.failure(error)) }
             guard case .proxy(let rules) = equipment.network, let proxy = surroundings.proxy else {
                 return then(.success(nil))
             }

@@ -21,6 +21,15 @@ struct StagedRun: Sendable {
         var input: StagedInput?
         var record: InputRecord?
         var scratch: Scratch?
+        /// What its worker was given for outputs.
+        var left: LeftBox?
+
+        /// What the run has left; `nil` when it had no folder.
+        func openOutput() throws(StagingError) -> Folder? {
+            if let left { return left.take() }
+            guard call.files?.output != nil else { return nil }
+            return try scratch?.openOutput()
+        }
     }
 
     /// Opens what the call is given. The call keeps its id from here on: what is made for it is named after it.
@@ -38,7 +47,7 @@ struct StagedRun: Sendable {
                 try await give(input, &prepared, place)
             }
             // The calls of a batch are one run: the folder is the first one's.
-            if version.staging.output != nil, place ?? 0 == 0 { try await giveOutput(&prepared) }
+            if let output = version.staging.output, place ?? 0 == 0 { try await giveOutput(output.limit, &prepared) }
         } catch {
             remove([prepared])
             return .failure(error)
@@ -47,36 +56,50 @@ struct StagedRun: Sendable {
     }
 
     private func give(_ input: StagedInput, _ prepared: inout Prepared, _ place: Int?) async throws(StagingError) {
-        var source: (path: String, opened: any OpenedThing) = (input.hostPath, input.file)
-        // At level 0 a worker reads what the server reads, by the same paths.
-        if !canAttach && hasLandlock || canAttach && hasOwnUsers && input.state.mode & 0o004 == 0 {
-            let scratch = try await scratch(&prepared)
-            prepared.record = try await staging.place(input, in: scratch, asCopy: canAttach).get()
-            source = (scratch.path(of: input), try OpenFile(reading: scratch.path(of: input)))
-        }
         guard canAttach else {
-            prepared.call.files?.input = source.path
+            // At level 0 a worker reads what the server reads, by the same paths.
+            prepared.call.files?.input = input.hostPath
+            guard hasLandlock else { return }
+            let scratch = try await scratch(&prepared)
+            prepared.record = try await staging.place(input, in: scratch).get()
+            prepared.call.files?.input = scratch.path(of: input)
             return
         }
         let target = [SandboxPath.input, place.map(String.init), input.name].compactMap { $0 }.joined(separator: "/")
         prepared.call.files?.input = target
-        prepared.call.files?.attachments.append(
-            Attachment(
-                mount: SandboxMount(source: source.path, target: target, allowsExecution: false), opened: source.opened)
-        )
+        var mount = SandboxMount(source: input.hostPath, target: target, allowsExecution: false)
+        // What others may not read, the worker may read as its owner, or a copy of it.
+        let isPrivate = hasOwnUsers && input.state.mode & 0o004 == 0
+        mount.isOwnedByWorker = isPrivate
+        var attachment = Attachment(thing: .shown(mount, input.file))
+        if isPrivate {
+            let scratch = try await scratch(&prepared)
+            attachment.otherwise = { [staging] in
+                do throws(StagingError) {
+                    _ = try await staging.place(input, in: scratch, asCopy: true).get()
+                    let copy = try OpenFile(reading: scratch.path(of: input))
+                    let mount = SandboxMount(
+                        source: scratch.path(of: input), target: target, allowsExecution: false)
+                    return .success(Attachment(thing: .shown(mount, copy)))
+                } catch {
+                    return .failure(error)
+                }
+            }
+        }
+        prepared.call.files?.attachments.append(attachment)
     }
 
-    private func giveOutput(_ prepared: inout Prepared) async throws(StagingError) {
-        let scratch = try await scratch(&prepared)
-        prepared.call.files?.output = canAttach ? SandboxPath.output : scratch.output
-        guard canAttach else { return }
-        let folder = try scratch.openOutput()
-        if hasOwnUsers { try folder.letAllWrite() }
+    private func giveOutput(_ limit: Int64, _ prepared: inout Prepared) async throws(StagingError) {
+        guard canAttach else {
+            let output = try await scratch(&prepared).output
+            prepared.call.files?.output = output
+            return
+        }
+        let box = LeftBox()
+        prepared.left = box
+        prepared.call.files?.output = SandboxPath.output
         prepared.call.files?.attachments.append(
-            Attachment(
-                mount: SandboxMount(
-                    source: scratch.output, target: SandboxPath.output, isReadOnly: false, allowsExecution: false),
-                opened: folder))
+            Attachment(thing: .folder(SandboxPath.output, bytes: limit + OutputRequest.roundingBytes, box)))
     }
 
     /// The call's folders on the machine, made when they are first needed.
@@ -95,8 +118,8 @@ struct StagedRun: Sendable {
         guard activation.status.isSuccess, let first = runs.first else { return }
         do throws(StagingError) {
             for run in runs { try run.input?.checkUnchanged() }
-            guard let request = version.staging.output, let scratch = first.scratch else { return }
-            activation.outputs = try await publish(request, from: try scratch.openOutput(), first, activation)
+            guard let request = version.staging.output, let folder = try first.openOutput() else { return }
+            activation.outputs = try await publish(request, from: folder, first, activation)
         } catch {
             activation.fail(error)
         }

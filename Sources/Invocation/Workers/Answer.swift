@@ -43,7 +43,11 @@ struct Answer {
     }
 
     /// Reads a program's line: any JSON value; `{"error": …}` is a failure, an object with `specversion` an event.
-    init(programLine line: UnsafeRawBufferPointer, runNanoseconds: Int64) throws(JSONError) {
+    ///
+    /// - Parameter mayPublish: whether it knows of events.
+    init(
+        programLine line: UnsafeRawBufferPointer, runNanoseconds: Int64, mayPublish: Bool = true
+    ) throws(JSONError) {
         var scanner = JSONScanner(line)
         let range = try scanner.skipValue()
         try scanner.expectEnd()
@@ -55,7 +59,7 @@ struct Answer {
         let value = try JSONValue(parsing: UnsafeRawBufferPointer(rebasing: line[range]))
         if value["error"] != nil {
             status = .applicationError
-        } else if value["specversion"] != nil, let object = value.object {
+        } else if mayPublish, value["specversion"] != nil, let object = value.object {
             guard let event = Activation.Published(event: object) else {
                 throw scanner.failure("the returned event has no type", at: 0)
             }

@@ -19,7 +19,8 @@ struct CallFrame: ~Copyable {
     /// Bytes so far.
     var size: Int { head.count + data.count }
 
-    mutating func add(_ call: borrowing FunctionCall, id: String) {
+    /// - Parameter deadline: when the call is given up, for a handler that is given the variables of its call.
+    mutating func add(_ call: borrowing FunctionCall, id: String, deadline: Int64? = nil) {
         if count > 0 { head.append(0x2C) }
         count += 1
         head.append(0x5B)
@@ -45,9 +46,28 @@ struct CallFrame: ~Copyable {
             JSONValue.object(object).write(into: &head)
             head.appendText(",-1,0,0")
         }
-        if let more = call.files?.document {
+        // The seventh member, when there is something to lay beside the call.
+        let environment = deadline == nil ? nil : call.environment
+        let more = call.files?.document?.members ?? []
+        if environment != nil || !more.isEmpty {
             head.append(0x2C)
-            JSONValue.object(more).write(into: &head)
+            head.append(0x7B)
+            for (index, member) in more.enumerated() {
+                if index > 0 { head.append(0x2C) }
+                JSONWriter.string(member.name, into: &head)
+                head.append(0x3A)
+                member.value.write(into: &head)
+            }
+            if let deadline, let environment {
+                head.appendText(more.isEmpty ? "\"environment\":" : ",\"environment\":")
+                head.append(contentsOf: environment.dropLast())
+                head.appendText(environment.count > 2 ? ",\"__OW_ACTIVATION_ID\":" : "\"__OW_ACTIVATION_ID\":")
+                head.appendQuoted(id)
+                head.appendText(",\"__OW_DEADLINE\":\"")
+                head.appendDecimal(Int(deadline))
+                head.appendText("\"}")
+            }
+            head.append(0x7D)
         }
         head.append(0x5D)
     }

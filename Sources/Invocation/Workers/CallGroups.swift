@@ -3,8 +3,8 @@ internal import Functions
 
 /// Calls of one request taken apart by key, each group in its order.
 ///
-/// A function whose runs are limited by key, or that takes several events at the same time in one worker, must not get
-/// calls of different keys as one job; calls of the same key keep their order.
+/// A function whose runs are limited by key must not get calls of different keys as one job; calls of the same key keep
+/// their order.
 struct CallGroups: Sendable {
     struct Group: Sendable {
         var key: String?
@@ -19,19 +19,18 @@ struct CallGroups: Sendable {
     /// `nil` when the calls need not be told apart: nothing is looked at.
     init?(_ calls: [FunctionCall], of version: FunctionVersion) {
         let scaling = version.limits.scaling
-        let isLimited = scaling.runsPerKey != nil
-        guard isLimited || version.limits.concurrentEvents > 1 && calls.count > 1 else { return nil }
+        guard scaling.runsPerKey != nil else { return nil }
         count = calls.count
         var indexes: [String: Int] = [:]
         for (place, call) in calls.enumerated() {
-            let key = isLimited ? CallKey.value(of: call, scaling.key) : CallKey.value(of: call, nil)
+            let key = CallKey.value(of: call, scaling.key)
             let index: Int
             if let key, let known = indexes[key] {
                 index = known
             } else {
                 index = groups.count
                 // What has no key waits for nobody.
-                groups.append(Group(key: isLimited ? key : nil))
+                groups.append(Group(key: key))
                 if let key { indexes[key] = index }
             }
             groups[index].calls.append(call)

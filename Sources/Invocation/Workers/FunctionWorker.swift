@@ -3,8 +3,8 @@ internal import Sandboxes
 
 /// One worker as the invoker drives it, whatever it is made of: a process in a sandbox, a container.
 ///
-/// It belongs to one version for its whole life and runs one job at a time, or as many as the version's
-/// `concurrentEvents` allow. It tells its owner what happens with ``FunctionInvoker/handle(_:failure:)`` (`ready` or
+/// It belongs to one version for its whole life and runs one job at a time, or as many as its pool's definition allows.
+/// It tells its owner what happens with ``FunctionInvoker/handle(_:failure:)`` (`ready` or
 /// `failedToStart` once, `finished` after each job, before ``FunctionInvoker/complete(_:)``, `misbehaved` when it breaks
 /// its protocol) and, as the last thing, ``FunctionInvoker/ended(_:_:)``. It may do so from any thread, but never from
 /// within a call of its own that holds a lock. All methods return at once; none may block.
@@ -97,8 +97,11 @@ protocol WorkerKind: Sendable {
     /// The stems of a runtime without further dependencies.
     func flavour(of runtime: FunctionVersion.Runtime) -> String?
 
-    /// Whether there is such a flavour of this kind; whether a zygote can be had for it.
+    /// Whether there is such a flavour of this kind.
     func makes(_ flavour: String) -> Bool
+
+    /// Whether a zygote can be had for it.
+    func forks(_ flavour: String) -> Bool
 
     /// Starts a process that waits for code; `zygote` forks it when given. It tells its owner `ready` and at last
     /// `stemEnded`.
@@ -115,6 +118,7 @@ extension WorkerKind {
     func flavour(of version: FunctionVersion) -> String? { nil }
     func flavour(of runtime: FunctionVersion.Runtime) -> String? { nil }
     func makes(_ flavour: String) -> Bool { false }
+    func forks(_ flavour: String) -> Bool { false }
     func start(_ stem: Stem, zygote: Stem?) throws(SandboxError) { throw SandboxError(.startFailed, "no stems") }
     func startZygote(_ stem: Stem) throws(SandboxError) { throw SandboxError(.startFailed, "no zygote") }
 }

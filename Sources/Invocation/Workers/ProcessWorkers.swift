@@ -15,7 +15,7 @@ final class ProcessWorkers: WorkerKind {
         self.launcher = launcher
     }
 
-    func runs(_ version: FunctionVersion) -> Bool { version.runtime != .container }
+    func runs(_ version: FunctionVersion) -> Bool { version.runtime != .container && version.runtime != .sequence }
 
     func make(_ order: WorkerOrder, owner: FunctionInvoker) -> any FunctionWorker {
         WorkerSession(order, launcher: launcher, owner: owner)
@@ -30,7 +30,9 @@ final class ProcessWorkers: WorkerKind {
     func flavour(of version: FunctionVersion) -> String? {
         let isolation = launcher.isolation
         // What cannot be given folders while it runs cannot be given code, unless it sees all folders anyway.
-        guard configuration.interpreter(of: version.runtime) != nil, isolation?.canAttach ?? true else { return nil }
+        guard configuration.interpreter(of: version.runtime) != nil,
+            isolation.map({ $0.canAttach || $0.level == 0 }) ?? true
+        else { return nil }
         // A process has the network from its start.
         guard !Equipping.isNeeded(version) else { return nil }
         let stem = WorkerSpecification(version, configuration, isolation).stem
@@ -67,11 +69,16 @@ final class ProcessWorkers: WorkerKind {
         }
     }
 
-    /// Only an interpreter that can fork, and only where sandboxes can be entered, has one.
+    /// Only an interpreter that can fork, and only where sandboxes can be entered.
+    func forks(_ flavour: String) -> Bool {
+        launcher.isolation?.canFork == true
+            && flavours.withLock { $0[flavour]?.arguments.first } == configuration.python
+    }
+
     func startZygote(_ stem: Stem) throws(SandboxError) {
-        guard var specification = flavours.withLock({ $0[stem.flavour] }), launcher.isolation?.canFork == true,
-            specification.arguments.first == configuration.python
-        else { throw SandboxError(.startFailed, "nothing forks stems of the kind \(stem.flavour)") }
+        guard forks(stem.flavour), var specification = flavours.withLock({ $0[stem.flavour] }) else {
+            throw SandboxError(.startFailed, "nothing forks stems of the kind \(stem.flavour)")
+        }
         specification.arguments.removeLast()
         specification.arguments.append("zygote")
         specification.role = .zygote
@@ -91,5 +98,8 @@ extension WorkerSpecification {
     }
 
     /// What a stem is still to be given of what this process would have been started with.
-    var mountsForStem: [SandboxMount] { sandbox?.mounts.filter { $0.target != SandboxPath.runtimes } ?? [] }
+    func mountsForStem(_ isolation: IsolationReport?) -> [SandboxMount] {
+        guard isolation?.canAttach == true else { return [] }
+        return sandbox?.mounts.filter { $0.target != SandboxPath.runtimes } ?? []
+    }
 }

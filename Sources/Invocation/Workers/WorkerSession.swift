@@ -103,7 +103,7 @@ final class WorkerSession: FunctionWorker, WorkerHandler {
         let isolation = launcher.isolation
         var specification = WorkerSpecification(version, owner.configuration, isolation)
         if let stem = order.stem, order.reason.way == .stem {
-            try specialise(stem, specification.mountsForStem)
+            try specialise(stem, specification.mountsForStem(isolation))
             return
         }
         owner.equipping.allowScratch(&specification, version, canAttach: isolation?.canAttach == true)
@@ -216,8 +216,7 @@ final class WorkerSession: FunctionWorker, WorkerHandler {
                 return true
             }
             guard isOurs else { return }
-            let code: StagingError.Code = error.code == .sourceChanged ? .changed : .ioFailure
-            job.settle(owner.failed(job, StagingError(code, error.message)))
+            job.settle(owner.failed(job, error))
             hideFiles(of: job, worker)
         }
         return true
@@ -278,7 +277,11 @@ final class WorkerSession: FunctionWorker, WorkerHandler {
         if !version.runtime.isFramed {
             state.frameCount = 1
             state.ids = owner.ids(of: job.calls[first...first], at: now)
-            worker.send(ProgramLine.encode(job.calls[first], version: version, id: state.ids[0], now: now))
+            let call = job.calls[first]
+            worker.send(
+                version.call == .actionLoop
+                    ? ActionLoopLine.encode(call, version: version, id: state.ids[0], now: now)
+                    : ProgramLine.encode(call, version: version, id: state.ids[0], now: now))
             return
         }
         // What a call does with the network is counted for it alone.
@@ -289,7 +292,9 @@ final class WorkerSession: FunctionWorker, WorkerHandler {
         var frame = CallFrame(number: state.frame, capacity: 256 + (last - first) * 512)
         var index = first
         while index < last, frame.size < owner.configuration.frameBytes {
-            frame.add(job.calls[index], id: state.ids[isBatch ? 0 : index - first])
+            frame.add(
+                job.calls[index], id: state.ids[isBatch ? 0 : index - first],
+                deadline: state.handlerKind == .arguments ? now + version.limits.timeout : nil)
             index += 1
         }
         state.frameCount = index - first
@@ -423,7 +428,9 @@ final class WorkerSession: FunctionWorker, WorkerHandler {
                 let answer =
                     version.runtime.isFramed
                     ? try Answer(runnerLine: line)
-                    : try Answer(programLine: line, runNanoseconds: max(0, now - state.frameStart) * 1_000_000)
+                    : try Answer(
+                        programLine: line, runNanoseconds: max(0, now - state.frameStart) * 1_000_000,
+                        mayPublish: version.call != .actionLoop)
                 add(answer, job, now, &state, &activations)
             } catch {
                 return "its answer is \(error)"

@@ -82,10 +82,10 @@ extension WorkerSpecification {
             arguments = [paths.program(of: version)]
             framing = .lengthPrefixed
             maximumMessage = configuration.answerLimit + Ledger.size
-        // A container is started by its engine and never comes here.
-        case .executable, .container:
+        // A container is started by its engine, a sequence is no process: neither comes here.
+        case .executable, .container, .sequence:
             arguments = [paths.code + "/" + version.entry]
-            framing = .lines
+            framing = version.call == .actionLoop ? .actionLoop : .lines
             maximumMessage = configuration.answerLimit
         }
         // The last of two variables of one name would be ignored by most programs, so the function's replace ours.
@@ -126,7 +126,10 @@ extension SandboxSpecification {
                     allowsExecution: false))
             if let prefix = InvocationConfiguration.prefix(ofProgram: interpreter) { rootFolders.append(prefix) }
         }
-        self.init(memory: memory, mounts: mounts + configuration.visible(version), rootFolders: rootFolders)
+        // What a run leaves lies in memory until it is published.
+        self.init(
+            memory: memory + version.staging.outputMemory, temporaryBytes: memory / 2,
+            mounts: mounts + configuration.visible(version), rootFolders: rootFolders)
     }
 }
 
@@ -154,6 +157,7 @@ enum RunnerSettings {
             settings["environment"] = .object(
                 JSONObject(members: version.environment.map { .init(name: $0.name, value: .string($0.value)) }))
         }
+        if let call = version.call { settings["call"] = .string(call.rawValue) }
         return CallFrame.message(.object(settings))
     }
 }

@@ -29,6 +29,7 @@ final class KafkaClient: Sendable {
     private let handler: @Sendable (KafkaClient, KafkaEvent) -> Void
     private let ending: @Sendable (KafkaClient, OpaquePointer) -> Void
     private let failure = Mutex<KafkaError?>(nil)
+    private let pulse = Mutex(Pulse())
     let log: Logger
 
     /// - Parameters:
@@ -60,6 +61,27 @@ final class KafkaClient: Sendable {
         self.ending = ending
         self.log = log
         startThread()
+    }
+
+    private struct Pulse {
+        /// When the client's thread looked last; the clock goes on while the machine sleeps.
+        var last = ContinuousClock.now
+        var stoodStill = false
+    }
+
+    /// Whether the process stood still for longer than a few beats of its thread, now or since ``clearStandstill()``.
+    var stoodStill: Bool {
+        pulse.withLock { $0.stoodStill || ContinuousClock.now - $0.last > .seconds(4) }
+    }
+
+    func clearStandstill() { pulse.withLock { $0 = Pulse() } }
+
+    private func beat() {
+        pulse.withLock { pulse in
+            let now = ContinuousClock.now
+            if now - pulse.last > .seconds(4) { pulse.stoodStill = true }
+            pulse.last = now
+        }
     }
 
     // MARK: Configuration
@@ -167,7 +189,9 @@ final class KafkaClient: Sendable {
 
     private func serve() {
         while !life.withLock({ $0.isClosing }) {
-            guard let event = rd_kafka_queue_poll(events, 1_000) else { continue }
+            let event = rd_kafka_queue_poll(events, 1_000)
+            beat()
+            guard let event else { continue }
             serve(KafkaEvent(event))
             rd_kafka_event_destroy(event)
         }

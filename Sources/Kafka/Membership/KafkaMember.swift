@@ -125,6 +125,25 @@ package final class KafkaMember: Sendable {
         }
     }
 
+    /// Whether a partition is still ours. The coordinator is asked only when this process stood still for so long that it
+    /// may have been given up: a commit is refused to who is no longer a member.
+    ///
+    /// - Parameter offset: what is committed already, to be committed again.
+    package func confirms(_ partition: TopicPartition, offset: Int64?) async -> Bool {
+        guard assigned.contains(partition) else { return false }
+        guard client.stoodStill else { return true }
+        do throws(KafkaError) {
+            var known = offset
+            if known == nil { known = try await committed([partition])[partition] }
+            // Nothing was ever settled: the first offset is as good as none.
+            try await commit([partition: known ?? 0])
+            client.clearStandstill()
+            return assigned.contains(partition)
+        } catch {
+            return false
+        }
+    }
+
     /// Leaves the group; what is still assigned is somebody else's from then on.
     package func leave() async {
         core.changes.finish()

@@ -162,6 +162,8 @@ package final class KafkaCursor: Sendable {
         /// What went wrong. librdkafka goes on by itself, but after `outOfRange` the cursor has stopped for good: it is to
         /// be closed and another opened.
         package var error: KafkaError?
+
+        package init() {}
     }
 
     /// Takes at most so many messages, without waiting; each is valid during the call of `body`.
@@ -185,6 +187,20 @@ package final class KafkaCursor: Sendable {
 
     /// Returns when there may be messages, after ``close()``, or when the task is cancelled.
     package func wait() async { await queue.wait() }
+
+    /// The same, but no longer than so many milliseconds.
+    package func wait(milliseconds: Int64) async {
+        await withTaskGroup(of: Void.self) { group in
+            group.addTask { await self.queue.wait() }
+            // Ends early by cancellation, when something has come.
+            group.addTask { try? await Task.sleep(for: .milliseconds(milliseconds)) }
+            await group.next()
+            group.cancelAll()
+        }
+    }
+
+    /// Lets those who wait look again.
+    package func nudge() { queue.nudge() }
 
     /// Goes on from another offset; what was fetched ahead is thrown away.
     package func seek(to offset: Int64) {

@@ -2,7 +2,7 @@ public import CloudEvents
 
 /// The groups of a manifest, in the order in which they are applied: what others refer to comes first.
 public enum ManifestSection: String, Sendable, Hashable, CaseIterable {
-    case channels, functions, sources, subscriptions
+    case channels, packages, functions, sources, subscriptions
 
     /// The word for one of them: `channel`.
     public var kind: String { String(rawValue.dropLast()) }

@@ -19,7 +19,7 @@ extension ManifestDocument {
                     ManifestReference(path: "\(resource.path).\(path)", section: section, name: name))
             }
             switch resource.section {
-            case .channels, .functions: break
+            case .channels, .packages, .functions: break
             case .sources:
                 add(.channels, resource.document["channel"], "channel")
             case .subscriptions:

@@ -1,4 +1,4 @@
-import AsyncHTTPClient
+package import AsyncHTTPClient
 import NIOCore
 import NIOHTTP1
 import NIOSSL
@@ -63,9 +63,16 @@ package struct WebStream: Sendable {
     }
 }
 
-/// Sends requests with connections of its own; ``shutdown()`` must be called at the end.
+/// Sends requests; ``shutdown()`` must be called at the end.
 package struct WebClient: Sendable {
     private let client: HTTPClient
+    private let isOwn: Bool
+
+    /// Uses another's connections, and leaves them to it.
+    package init(sharing client: HTTPClient) {
+        self.client = client
+        isOwn = false
+    }
 
     /// - Parameters:
     ///   - idle: how long an answer may say nothing before the connection counts as dead; milliseconds.
@@ -77,9 +84,10 @@ package struct WebClient: Sendable {
         configuration.redirectConfiguration = .disallow
         configuration.connectionPool.concurrentHTTP1ConnectionsPerHostSoftLimit = 16
         client = HTTPClient(eventLoopGroupProvider: .singleton, configuration: configuration)
+        isOwn = true
     }
 
-    package func shutdown() async { try? await client.shutdown() }
+    package func shutdown() async { if isOwn { try? await client.shutdown() } }
 
     /// Sends a request and reads the whole answer.
     ///

@@ -19,7 +19,7 @@ package final class Registry: Sendable {
 
     /// Opens the registry and reads what is to be in memory; blocks while it does so.
     package init(
-        _ database: Database, resident: Set<ResourceKind> = [.channel, .source, .subscription]
+        _ database: Database, resident: Set<ResourceKind> = ResourceKind.resident
     ) throws(PersistenceError) {
         self.database = database
         self.resident = resident
@@ -71,6 +71,31 @@ package final class Registry: Sendable {
             return ResourcePage(resources: found, next: nil)
         }
         return ResourcePage(resources: found, next: ListCursor(namespace: last.namespace, name: last.name).text)
+    }
+
+    /// The resources of a kind in a namespace whose names begin with `prefix`, last changed first.
+    package func newest(
+        _ kind: ResourceKind, namespace: String, prefix: String = "", limit: Int, skip: Int = 0
+    ) async throws(PersistenceError) -> [ResourceDocument] {
+        try await database.read { db in
+            try RegistryTables.newest(kind, namespace: namespace, prefix: prefix, limit: limit, skip: skip, in: db)
+        }
+    }
+
+    /// How many resources of a kind in a namespace have names that begin with `prefix`.
+    package func count(
+        _ kind: ResourceKind, namespace: String, prefix: String = ""
+    ) async throws(PersistenceError) -> Int {
+        try await database.read { db in
+            try RegistryTables.count(kind, namespace: namespace, prefix: prefix, in: db)
+        }
+    }
+
+    /// What stands before the slash in the names of a kind in a namespace, with the time of the last change behind it.
+    package func prefixes(
+        _ kind: ResourceKind, namespace: String
+    ) async throws(PersistenceError) -> [(prefix: String, updated: Int64)] {
+        try await database.read { db in try RegistryTables.prefixes(kind, namespace: namespace, in: db) }
     }
 
     /// The versions of a resource, newest first.

@@ -3,7 +3,7 @@ import GRDB
 
 /// The tables of the registry and the one function that changes them.
 enum RegistryTables {
-    private static let columns = "kind, namespace, name, uid, generation, created, updated, paused, version, document"
+    static let columns = "kind, namespace, name, uid, generation, created, updated, paused, version, document"
 
     /// Applies a command: the same commands in the same order give the same tables, on any node.
     ///
@@ -194,7 +194,7 @@ extension RegistryTables {
         }
     }
 
-    private static func decode(_ row: Row) throws -> ResourceDocument {
+    static func decode(_ row: Row) throws -> ResourceDocument {
         ResourceDocument(
             key: ResourceKey(ResourceKind(rawValue: row[0]), row[1], row[2]), document: try json(row[9]),
             generation: row[4], uid: row[3], created: row[5], updated: row[6], isPaused: row[7], version: row[8])

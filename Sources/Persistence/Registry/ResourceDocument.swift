@@ -12,6 +12,21 @@ package struct ResourceKind: RawRepresentable, Sendable, Hashable {
     package static let source = ResourceKind(rawValue: "source")
     package static let function = ResourceKind(rawValue: "function")
     package static let subscription = ResourceKind(rawValue: "subscription")
+    /// What functions of one package share, or a binding to another's.
+    package static let package = ResourceKind(rawValue: "package")
+    /// What makes a channel a trigger of the OpenWhisk API: parameters and annotations.
+    package static let trigger = ResourceKind(rawValue: "trigger")
+    /// What makes a subscription a rule of the OpenWhisk API: annotations.
+    package static let rule = ResourceKind(rawValue: "rule")
+    /// Routes of a REST API bound to functions.
+    package static let api = ResourceKind(rawValue: "api")
+    /// A key of a namespace; named by its public half, holds a hash of the secret one.
+    package static let key = ResourceKind(rawValue: "key")
+
+    /// The kinds whose documents are few and small enough to be held in memory.
+    package static let resident: Set<ResourceKind> = [
+        .channel, .source, .subscription, .package, .trigger, .rule, .api, .key,
+    ]
 }
 
 /// Which resource: unique among all.

@@ -162,7 +162,10 @@ struct ControlGroups: Sendable {
     }
 
     private static func removeChildren(of tree: String) {
-        for name in SmallFile.names(in: tree) where UInt64(name) != nil { remove(tree + "/" + name) }
+        // A worker's group may hold one that a container's runtime made.
+        for name in SmallFile.names(in: tree) where UInt64(name) != nil || name.hasPrefix("weir-") {
+            remove(tree + "/" + name)
+        }
     }
 
     private static func remove(_ group: String) {

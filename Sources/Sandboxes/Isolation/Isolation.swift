@@ -34,6 +34,11 @@ struct Isolation: Sendable {
     /// - Parameter innerUser: the same in the user namespace of a zygote.
     func plan(for sandbox: SandboxSpecification, user: UInt32, innerUser: UInt32? = nil) -> StartPlan {
         var plan = StartPlan()
+        guard !sandbox.onlyLimits else {
+            // Processes are counted by user where no control group does it, and this one has no user of its own.
+            if groups != nil { limit(&plan, sandbox) } else { plan.watchedMemory = UInt64(sandbox.memory) }
+            return plan
+        }
         guard way != .none else {
             limit(&plan, sandbox)
             return plan

@@ -27,6 +27,9 @@ package struct SandboxSpecification: Sendable, Hashable {
     package var mounts: [SandboxMount]
     /// Folders of the host that it sees read-only at the same path, beyond the system's: an interpreter's, for one.
     package var rootFolders: [String]
+    /// Nothing but its limits: for a program that isolates what it runs itself, as runtimes of containers do, and needs
+    /// its rights for that.
+    package var onlyLimits = false
 
     package init(
         memory: Int64, processes: Int = 256, cpuShare: Int = 1000, cpuLimit: Int? = nil,

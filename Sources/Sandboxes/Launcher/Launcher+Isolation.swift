@@ -80,7 +80,7 @@ extension Launcher {
             }
             return isolation.plan(forZygote: sandbox)
         }
-        let user = isolation.way == .privileged ? state.users.take() : 0
+        let user = isolation.way == .privileged && !sandbox.onlyLimits ? state.users.take() : 0
         guard case .forked(let isStem) = specification.role else { return isolation.plan(for: sandbox, user: user) }
         return isolation.plan(forked: sandbox, user: user, isStem: isStem)
     }

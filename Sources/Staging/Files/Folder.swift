@@ -66,13 +66,6 @@ package final class Folder: Sendable {
         return Folder(descriptor: fcntl(made.descriptor, F_DUPFD_CLOEXEC, 0), path: shown(relative))
     }
 
-    /// Lets every user write in it; what is above it keeps others out.
-    package func letAllWrite() throws(StagingError) {
-        guard fchmod(descriptor, 0o777) == 0 else {
-            throw StagingError("the folder \(path) cannot be opened", errno: errno)
-        }
-    }
-
     /// Puts the folder's entries on disk.
     func sync() throws(StagingError) {
         // Some network file systems cannot, and need not: their entries are with the server at once.

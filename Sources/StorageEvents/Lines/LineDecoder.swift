@@ -138,6 +138,16 @@ public struct LineDecoder: Sendable {
         }
     }
 
+    /// Ends a record whose end is known from outside (a Kafka record, a request): what is not whole now never will be.
+    public mutating func endRecord(into batch: inout DecodedBatch) {
+        if !partial.isEmpty {
+            let whole = partial
+            partial = []
+            whole.withUnsafeBytes { line($0, into: &batch) }
+        }
+        if let rest = document.take() { decode(rest.bytes, lineNumber: rest.line, into: &batch) }
+    }
+
     /// Ends the input: a last line without its end is taken as it is, what is still open is reported.
     public mutating func finish(into batch: inout DecodedBatch) {
         if !partial.isEmpty {

@@ -56,7 +56,7 @@ package enum AccessAction: String, Sendable, Hashable, CaseIterable {
 
 /// What it is done to.
 package enum AccessTarget: String, Sendable, Hashable, CaseIterable {
-    case channel, source, subscription, function, activation, replay
+    case channel, source, subscription, function, package, api, activation, replay, key
     /// The server itself: its status, version and metrics.
     case server
 }

@@ -72,14 +72,27 @@ package protocol Engine: Sendable {
     /// Returns when there may be lines behind the cursor, or when the task is cancelled.
     func waitForLogs(namespace: String, behind cursor: String) async
 
+    // MARK: Keys
+
+    /// The keys of a namespace, without their secret halves.
+    func keys(namespace: String, page: PageRequest) async throws(Problem) -> Page<JSONValue>
+    /// A new key, whole: the only time that it is seen.
+    func makeKey(namespace: String, note: String?) async throws(Problem) -> JSONObject
+    /// Withdraws a key; `false` when there is none.
+    func deleteKey(id: String, namespace: String) async throws(Problem) -> Bool
+
     // MARK: The server
 
     func status() async -> JSONObject
     func version() -> JSONObject
+    /// The workers of all functions: pools, queues, shares, stems, and what was decided so far.
+    func workers() async -> JSONObject
     /// More Prometheus text, to stand behind the face's own.
     func metrics() async -> String
     /// Why the server is not ready to serve; empty when it is.
     func obstacles() async -> [String]
+    /// What the health answer says beside that the process is alive; anybody may read it.
+    func health() async -> JSONObject
 }
 
 /// The wish to run a subscription over a past range.
@@ -151,4 +164,8 @@ package struct LogPage: Sendable {
         self.lines = lines
         self.cursor = cursor
     }
+}
+
+extension Engine {
+    package func health() async -> JSONObject { [:] }
 }

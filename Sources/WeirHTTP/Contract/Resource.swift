@@ -3,7 +3,7 @@ import HTTPTypes
 
 /// The kinds of things that a person declares.
 package enum ResourceKind: String, Sendable, Hashable, CaseIterable {
-    case channels, sources, subscriptions, functions
+    case channels, sources, subscriptions, functions, packages, apis
 
     /// One of them, for sentences: `channel`.
     package var singular: String { String(rawValue.dropLast()) }
@@ -15,6 +15,8 @@ package enum ResourceKind: String, Sendable, Hashable, CaseIterable {
         case .sources: "Source"
         case .subscriptions: "Subscription"
         case .functions: "Function"
+        case .packages: "Package"
+        case .apis: "API"
         }
     }
 
@@ -24,6 +26,8 @@ package enum ResourceKind: String, Sendable, Hashable, CaseIterable {
         case .sources: .source
         case .subscriptions: .subscription
         case .functions: .function
+        case .packages: .package
+        case .apis: .api
         }
     }
 }

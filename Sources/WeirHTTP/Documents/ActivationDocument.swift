@@ -16,6 +16,7 @@ extension Activation {
         document["duration"] = .number(Double(runNanoseconds) / 1_000_000)
         document["wait"] = .integer(waitMilliseconds)
         document["init"] = initMilliseconds.map { .integer($0) }
+        document["coldStart"] = coldStart.map { ["way": .string($0.way.rawValue), "reason": .string($0.reason)] }
         document["isolation"] = .integer(Int64(isolation))
         document["cause"] = .object(cause.document)
         guard !summary else { return document }

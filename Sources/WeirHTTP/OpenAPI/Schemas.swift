@@ -16,7 +16,18 @@ enum Schemas {
           "Object": { "type": "object" },
           "Text": { "type": "string" },
           "Health": {
-            "type": "object", "required": ["status"], "properties": { "status": { "const": "ok" } }
+            "type": "object", "required": ["status"],
+            "properties": {
+              "status": { "const": "ok" },
+              "isolation": {
+                "description": "How functions are isolated on this host: the level (3 full … 0 none), and what does not work.",
+                "type": "object", "required": ["level"],
+                "properties": {
+                  "level": { "type": "integer", "minimum": 0, "maximum": 3 },
+                  "missing": { "type": "array", "items": { "type": "string" } }
+                }
+              }
+            }
           },
           "Problem": {
             "description": "Problem details of RFC 9457.",
@@ -57,6 +68,8 @@ enum Schemas {
             }
           },
           "Channel": { "$ref": "#/components/schemas/Resource" },
+          "Package": { "$ref": "#/components/schemas/Resource" },
+          "API": { "$ref": "#/components/schemas/Resource" },
           "Source": { "$ref": "#/components/schemas/Resource" },
           "Subscription": { "$ref": "#/components/schemas/Resource" },
           "Function": { "$ref": "#/components/schemas/Resource" },
@@ -199,6 +212,15 @@ enum Schemas {
               "duration": { "type": "number", "description": "Milliseconds that the handler ran." },
               "wait": { "type": "integer", "description": "Milliseconds from the call to the start." },
               "init": { "type": "integer", "description": "Milliseconds to make a new worker ready." },
+              "coldStart": {
+                "description": "How the worker was started; absent when a warm one served.",
+                "type": "object",
+                "required": ["way", "reason"],
+                "properties": {
+                  "way": { "enum": ["stem", "zygote", "exec", "container"] },
+                  "reason": { "type": "string", "description": "Why a worker was needed and why it came this way." }
+                }
+              },
               "isolation": { "type": "integer", "minimum": 0, "maximum": 3 },
               "cause": { "type": "object" },
               "result": true,

@@ -12,7 +12,7 @@ extension Problem {
         switch error.code {
         case .diskFull:
             self.init(.insufficientStorage, "disk-full", error.message, headers: [.retryAfter: "10"])
-        case .ioFailure, .closed:
+        case .ioFailure, .closed, .unavailable, .denied:
             self.init(.serviceUnavailable, "unavailable", error.message, headers: [.retryAfter: "1"])
         case .recordTooLarge:
             self.init(.contentTooLarge, "too-large", error.message)

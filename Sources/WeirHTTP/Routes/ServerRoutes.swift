@@ -18,7 +18,11 @@ struct ServerRoutes: Sendable {
                 RouteDocumentation(
                     "getHealth", tag: "server", "Says that the process is alive.",
                     answers: [.init(.ok, "It is.", "Health")]),
-                handler: { (_) async throws(Problem) in Answers.json(["status": "ok"]) }),
+                handler: { (_) async throws(Problem) in
+                    var health: JSONObject = ["status": "ok"]
+                    for member in await engine.health().members { health[member.name] = member.value }
+                    return Answers.json(.object(health))
+                }),
             Route(
                 .get, "/readyz", access: .open,
                 RouteDocumentation(
@@ -42,6 +46,14 @@ struct ServerRoutes: Sendable {
                     "getStatus", tag: "server", "What the server is doing: its parts, their states and loads.",
                     answers: [.init(.ok, "The status.", "Object")]),
                 handler: { (_) async throws(Problem) in Answers.json(.object(await engine.status())) }),
+            Route(
+                .get, "/v1/workers", access: .needs(.view, .server),
+                RouteDocumentation(
+                    "getWorkers", tag: "server",
+                    "The workers of all functions now: by function and phase, queues and what they wait for, shares of "
+                        + "namespaces, stems, memory; and how often workers were started which way and why.",
+                    answers: [.init(.ok, "The workers.", "Object")]),
+                handler: { (_) async throws(Problem) in Answers.json(.object(await engine.workers())) }),
             Route(
                 .get, "/v1/version", access: .needs(.view, .server),
                 RouteDocumentation(

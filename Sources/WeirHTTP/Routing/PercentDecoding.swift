@@ -2,12 +2,16 @@
 enum PercentDecoding {
     /// The text behind a path segment; `nil` when an escape is cut short or not hexadecimal, the bytes are not UTF-8, or
     /// a control character is among them.
-    static func segment(_ raw: Substring) -> String? { decode(raw.utf8, plusIsSpace: false) }
+    static func segment(_ raw: Substring) -> String? { decode(raw.utf8, plusIsSpace: false, controls: false) }
 
     /// The text behind a name or value of a query. `+` is a space there, as HTML forms write it.
-    static func query(_ raw: Substring) -> String? { decode(raw.utf8, plusIsSpace: true) }
+    ///
+    /// - Parameter controls: whether control characters are taken as well, as in a form's text of several lines.
+    static func query(_ raw: Substring, controls: Bool = false) -> String? {
+        decode(raw.utf8, plusIsSpace: true, controls: controls)
+    }
 
-    private static func decode(_ raw: Substring.UTF8View, plusIsSpace: Bool) -> String? {
+    private static func decode(_ raw: Substring.UTF8View, plusIsSpace: Bool, controls: Bool) -> String? {
         var out: [UInt8] = []
         out.reserveCapacity(raw.count)
         var index = raw.startIndex
@@ -23,7 +27,7 @@ enum PercentDecoding {
             } else if byte == 0x2B, plusIsSpace {
                 byte = 0x20
             }
-            guard byte >= 0x20, byte != 0x7F else { return nil }
+            guard controls || (byte >= 0x20 && byte != 0x7F) else { return nil }
             out.append(byte)
         }
         return String(validating: out, as: UTF8.self)

@@ -15,17 +15,19 @@ package struct Responder: HTTPResponder {
     let access: any AccessControl
     let limits: HTTPLimits
     let metrics: RequestMetrics
+    let whisk: WhiskFace?
     /// Milliseconds since 1970.
     let now: @Sendable () -> Int64
 
     package init(
         table: RouteTable, access: any AccessControl, limits: HTTPLimits, metrics: MetricsRegistry,
-        now: @escaping @Sendable () -> Int64
+        whisk: WhiskFace? = nil, now: @escaping @Sendable () -> Int64
     ) {
         self.table = table
         self.access = access
         self.limits = limits
         self.metrics = RequestMetrics(routes: table.routes, registry: metrics)
+        self.whisk = whisk
         self.now = now
     }
 
@@ -35,6 +37,12 @@ package struct Responder: HTTPResponder {
 
     package func respond(to head: HTTPRequest, body: RequestBody, context: FaceContext) async -> Response {
         let started = ContinuousClock.now
+        if let whisk, WhiskFace.takes(Self.path(head)) {
+            var response = await whisk.respond(to: head, body: body, context: context)
+            if head.method == .head { response = response.createHeadResponse() }
+            metrics.record(route: nil, status: response.status.code, duration: ContinuousClock.now - started)
+            return response
+        }
         let id = Self.requestID(head.headerFields[.requestID]) ?? context.generatedID
         var routeIndex: Int?
         var response: Response

@@ -65,6 +65,7 @@ struct DirectPath {
         let isHot =
             path.starts(with: "/v1/channels/".utf8) && path.suffix(7).elementsEqual("/events".utf8)
             || path.starts(with: "/v1/functions/".utf8) && path.suffix(7).elementsEqual("/invoke".utf8)
+            || path.starts(with: "/api/v1/namespaces/".utf8) || path.starts(with: "/api/v1/web/".utf8)
         guard isHot, head.headerFields[.expect] == nil, head.headerFields[.transferEncoding] == nil else {
             return false
         }

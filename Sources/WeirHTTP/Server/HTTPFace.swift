@@ -13,11 +13,14 @@ package struct HTTPFace: Sendable {
 
     static let serverName = "weir"
 
-    /// - Parameter now: milliseconds since 1970.
+    /// - Parameters:
+    ///   - whisk: answers the paths of the OpenWhisk API; without it they are not there.
+    ///   - now: milliseconds since 1970.
     /// - Throws: ``JSONError`` when the built-in schemas are not well-formed, which a test rules out.
     package init(
         engine: any Engine, access: any AccessControl, limits: HTTPLimits = HTTPLimits(),
-        metrics: MetricsRegistry = MetricsRegistry(), now: @escaping @Sendable () -> Int64
+        metrics: MetricsRegistry = MetricsRegistry(), whisk: WhiskFace? = nil,
+        now: @escaping @Sendable () -> Int64
     ) throws(JSONError) {
         func routes(description: [UInt8]) -> [Route] {
             Self.routes(engine: engine, limits: limits, metrics: metrics, description: description)
@@ -29,7 +32,7 @@ package struct HTTPFace: Sendable {
         self.metrics = metrics
         responder = Responder(
             table: RouteTable(routes(description: description)), access: access, limits: limits, metrics: metrics,
-            now: now)
+            whisk: whisk, now: now)
     }
 
     private static func routes(
@@ -41,6 +44,8 @@ package struct HTTPFace: Sendable {
             + SubscriptionRoutes(engine: engine, limits: limits).routes
             + FunctionRoutes(engine: engine, limits: limits).routes
             + ActivationRoutes(engine: engine, limits: limits).routes
+            + KeyRoutes(engine: engine, limits: limits).routes
+            + APIRoutes(engine: engine).routes
     }
 
     /// The service that listens and answers; run it in a service group.

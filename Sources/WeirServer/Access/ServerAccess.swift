@@ -49,6 +49,9 @@ struct ServerAccess: AccessControl {
         case .source: .source
         case .subscription, .replay: .subscription
         case .function: .function
+        case .package: .package
+        case .api: .api
+        case .key: .key
         case .activation: .activation
         case .server: .server
         }

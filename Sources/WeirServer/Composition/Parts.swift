@@ -4,6 +4,7 @@ import Delivery
 import EventSources
 import Functions
 import HTTPTypes
+import Identity
 import Invocation
 import Manifest
 import Persistence
@@ -24,6 +25,10 @@ struct Parts: Sendable {
     let subscriptions: Subscriptions
     let reconciler: Reconciler
     let grants: Grants
+    let directory: ActionDirectory
+    let keys: KeyRing
+    let address: ServerAddress
+    let containers: ContainerEngines
 
     /// What a resource's running part says of itself.
     func status(of resource: ResourceDocument) async -> JSONValue? {
@@ -36,6 +41,9 @@ struct Parts: Sendable {
             let key = SubscriptionKey(namespace: resource.namespace, name: resource.name)
             return await subscriptions.status(key)?.document
         case .function: return functionStatus(resource)
+        case .api:
+            let base = resource.name == "/" ? "" : resource.name
+            return ["path": .string("/api/\(WhiskAPI.tenant(of: resource.namespace))\(base)")]
         default: return nil
         }
     }

@@ -69,8 +69,7 @@ actor Reconciler {
         }
         var reader = try DocumentReader(resource.document)
         let spec = try ChannelSpec(&reader)
-        if let open = channels.channel(namespace: key.namespace, name: key.name), open.partitionCount != spec.partitions
-        {
+        if channels.isReplaced(namespace: key.namespace, name: key.name, by: spec) {
             // What reads the channel counts on its partitions, and begins again below with the new ones.
             for reader in registry.all(.subscription)
             where reader.namespace == key.namespace && reader.document["channel"]?.string == key.name {

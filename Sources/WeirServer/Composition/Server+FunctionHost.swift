@@ -28,11 +28,15 @@ extension Server {
             minimum: configuration.minimumIsolation, maximum: configuration.maximumIsolation)
         Self.log(isolation, logger)
         let interpreters = Interpreters(launcher: launcher, runners: runners, logger: logger)
-        let settings = InvocationConfiguration(
+        var settings = InvocationConfiguration(
             python: await interpreters.program(Server.absolute(configuration.python)),
             node: await interpreters.program(Server.absolute(configuration.node)),
             swift: Server.absolute("swiftc"), runners: runners,
             maximumWorkers: configuration.workers, idleGrace: configuration.idleGrace)
+        settings.stems = StemPolicy(floor: configuration.stems, maximum: configuration.stems == 0 ? 0 : 8)
+        settings.stems.hasZygote = configuration.hasZygotes
+        settings.memoryBudget = configuration.memoryBudget ?? settings.memoryBudget
+        settings.namespaceRuns = configuration.namespaceRuns
         // Not waited for: the first worker may come before the runner is compiled, it only starts slower.
         Task { [python = settings.python] in await interpreters.prepare(python: python) }
         let layers = try starting("the layers") { try LayerStore(path: data.layers) }

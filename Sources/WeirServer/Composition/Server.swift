@@ -9,6 +9,7 @@ import Functions
 import Hummingbird
 import Identity
 import Invocation
+import Kafka
 public import Logging
 import struct NIOCore.IOError
 import NIOPosix
@@ -39,6 +40,7 @@ public struct Server: Sendable {
     public func run() async throws {
         let data = try DataDirectory(configuration.data)
         let log = try logStore(data)
+        let kafka = KafkaStore(configuration.kafka, options: configuration.kafkaOptions, log: logger)
         let database = try starting("the registry \(data.registry)") { try Database(path: data.registry) }
         let key = try starting("the admin key") { try AdminKeyFile.open(at: data.adminKey) }
         if key.isNew { logger.notice("An admin key was made", metadata: ["file": "\(data.adminKey)"]) }
@@ -46,7 +48,7 @@ public struct Server: Sendable {
             eventLoopGroupProvider: .singleton, configuration: HTTPSink.clientConfiguration)
         let outcome: Result<Void, any Error>
         do {
-            let parts = try await build(data, log, database, client)
+            let parts = try await build(data, log, kafka, database, client)
             try await serve(parts, data, key.key)
             await parts.pool.stop()
             await parts.pool.surroundings.proxy?.stop()
@@ -57,6 +59,7 @@ public struct Server: Sendable {
         }
         data.withdraw()
         try? await client.shutdown()
+        await kafka.close()
         await log.close()
         try? await database.close()
         try outcome.get()
@@ -71,7 +74,8 @@ public struct Server: Sendable {
     }
 
     private func build(
-        _ data: DataDirectory, _ log: EmbeddedLogStore, _ database: Database, _ client: HTTPClient
+        _ data: DataDirectory, _ log: EmbeddedLogStore, _ kafka: KafkaStore, _ database: Database,
+        _ client: HTTPClient
     ) async throws -> Parts {
         let registry = try starting("the registry") { try Registry(database) }
         let writer = RegistryWriter(registry, now: { ServerEngine.now })
@@ -87,12 +91,15 @@ public struct Server: Sendable {
         }
         let grants = Grants(staging: staging, allowsHostNetwork: configuration.allowsHostNetwork)
         let host = try await functionHost(data)
+        let containers = containerEngines(data, host.launcher, registry, client)
         let functions = FunctionRepository(
             registry, writer, code, layers: host.layers,
             preparation: Preparer(
                 configuration.preparation, host.settings, launcher: host.launcher, layers: host.layers,
-                interpreters: host.interpreters, logger: logger),
+                interpreters: host.interpreters, logger: logger), images: containers,
             review: { spec, namespace throws(FunctionError) in try grants.review(spec, namespace) })
+        // With the first function in a container at the latest; now, when there are such functions already.
+        if try await !FunctionRepository.imageDigests(registry).isEmpty { containers.begin() }
         // No worker runs yet, so code that no version uses can go.
         try await functions.collectGarbage()
         let records = try await log.open(
@@ -109,12 +116,18 @@ public struct Server: Sendable {
             host.settings, catalog: functions, launcher: host.launcher, logger: logger,
             surroundings: Surroundings(
                 staging: staging, proxy: proxy, allowsHostNetwork: configuration.allowsHostNetwork),
-            onLogLine: { logs.add($0) })
-        let invoker = RecordingInvoker(pool, store: activations)
-        let channels = ChannelDirectory(log)
+            containers: containers, onLogLine: { logs.add($0) })
+        let address = ServerAddress()
+        let directory = ActionDirectory(registry, address: { address.url })
+        let keys = KeyRing(registry)
+        let invoker = RecordingInvoker(
+            pool, store: activations, directory: directory,
+            key: { keys.temporaryKey(of: $0).pair.reveal() })
+        let channels = ChannelDirectory(log, kafka, standsOnKafka: configuration.standsOnKafka)
         let subscriptions = Subscriptions(
             channels: { channels.channel(namespace: $0, name: $1) }, store: state, invoker: invoker, client: client,
-            drain: configuration.stopDeadline, onDrained: { await pool.stop() }, log: logger)
+            secrets: .folder(data.secrets), drain: configuration.stopDeadline, onDrained: { await pool.stop() },
+            log: logger)
         let sources = SourceSupervisor(
             logger: logger, channels: { try await channels.ends(of: $0, $1, writer) },
             make: {
@@ -129,21 +142,32 @@ public struct Server: Sendable {
         return Parts(
             registry: registry, writer: writer, channels: channels, functions: functions, pool: pool, invoker: invoker,
             activations: activations, logs: logs, sources: sources, subscriptions: subscriptions,
-            reconciler: reconciler, grants: grants)
+            reconciler: reconciler, grants: grants, directory: directory, keys: keys, address: address,
+            containers: containers)
     }
 
     private func serve(_ parts: Parts, _ data: DataDirectory, _ key: Secret) async throws {
         let engine = ServerEngine(parts, version: version)
         let access = ServerAccess(
-            authenticator: AdminKeyAuthenticator(key: key), authorizer: AdminKeyAuthorizer())
+            authenticator: ServerAuthenticator(admin: AdminKeyAuthenticator(key: key), keys: parts.keys),
+            authorizer: KeyAuthorizer())
         var limits = HTTPLimits()
         limits.eventBody = configuration.maximumBody
-        let face = try HTTPFace(engine: engine, access: access, limits: limits, now: { ServerEngine.now })
+        var rates = WhiskRates()
+        rates.invocationsPerMinute = configuration.invocationsPerMinute
+        rates.firesPerMinute = configuration.firesPerMinute
+        rates.concurrentInvocations = configuration.concurrentInvocations
+        let whisk = WhiskFace(
+            engine: engine, access: access, limits: limits, rates: rates, now: { ServerEngine.now })
+        let face = try HTTPFace(
+            engine: engine, access: access, limits: limits, whisk: whisk, now: { ServerEngine.now })
         let (host, logger) = (configuration.host, logger)
         let application = face.application(
             host: host, port: configuration.port, logger: logger, eventLoopGroup: MultiThreadedEventLoopGroup.singleton
         ) { address in
             let url = "http://\(host.contains(":") ? "[\(host)]" : host):\(address.port ?? 0)"
+            parts.address.set(url)
+            parts.directory.forget()
             do {
                 try data.publish(url: url)
                 logger.notice("Weir listens", metadata: ["url": "\(url)", "data": "\(data.path)"])
@@ -157,7 +181,9 @@ public struct Server: Sendable {
         // They end in the reverse order: subscriptions first, and with them all calls of functions, also those that
         // requests wait for, so that the listener can end.
         var group = ServiceGroupConfiguration(
-            services: [application, maintenance, parts.sources, parts.subscriptions],
+            services: [
+                application, maintenance, ReadyKeeper(parts: parts, log: logger), parts.sources, parts.subscriptions,
+            ],
             gracefulShutdownSignals: [.sigterm, .sigint], logger: logger)
         group.maximumGracefulShutdownDuration = .milliseconds(configuration.stopDeadline + 5_000)
         do {
@@ -220,7 +246,7 @@ extension ChannelDirectory {
     }
 }
 
-/// What is done now and then: retention.
+/// What is done now and then: retention, and another try at channels whose brokers could not be reached.
 struct Maintenance: Service {
     let parts: Parts
     let log: Logger
@@ -232,6 +258,10 @@ struct Maintenance: Service {
                 try await Task.sleep(for: .seconds(30))
                 for (name, error) in await parts.channels.maintain(now: ServerEngine.now) {
                     log.warning("Retention failed", metadata: ["channel": "\(name)", "why": "\(error)"])
+                }
+                for resource in parts.registry.all(.channel)
+                where parts.channels.channel(namespace: resource.namespace, name: resource.name) == nil {
+                    await parts.reconciler.reconcile(resource.key)
                 }
             }
         }

@@ -11,6 +11,7 @@ import Foundation
 ///     code/              unpacked code of functions, by digest
 ///     layers/            what was installed and built for functions, by digest
 ///     secrets/           one file a secret, <namespace>/<name>, put there by the operator
+///     containers/        images, unpacked, and what running containers need
 ///     runtimes/          what runs inside a worker, by digest
 ///     staging/           files on their way to and from functions, and the journal of what is being published
 struct DataDirectory: Sendable {
@@ -39,6 +40,7 @@ struct DataDirectory: Sendable {
     var secrets: String { path + "/secrets" }
     var runtimes: String { path + "/runtimes" }
     var staging: String { path + "/staging" }
+    var containers: String { path + "/containers" }
     private var address: String { path + "/server.json" }
 
     /// Tells the command where this server is. Written whole and renamed, so that nobody reads half of it.

@@ -1,5 +1,8 @@
+package import Channels
 package import Egress
 package import Invocation
+package import Kafka
+package import Sandboxes
 package import Staging
 
 /// What an operator may choose; every value has a default, so that a server needs no configuration.
@@ -27,6 +30,14 @@ public struct ServerConfiguration: Sendable {
     public var workers: Int
     /// How long an idle worker is kept, in milliseconds.
     public var idleGrace: Int64
+    /// How many unspecialised workers wait for functions of each runtime; 0: none.
+    public var stems = 1
+    /// Whether workers of interpreters that can fork are forked.
+    public var hasZygotes = true
+    /// What the memory limits of all workers together may be, in bytes; four fifths of the machine's when `nil`.
+    public var memoryBudget: Int64?
+    /// How many runs a namespace may have at the same time; as many as there are workers when `nil`.
+    public var namespaceRuns: Int?
     /// How long activations are kept, in milliseconds.
     public var activationAge: Int64
     /// How many bytes of activations are kept.
@@ -35,12 +46,23 @@ public struct ServerConfiguration: Sendable {
     public var maximumBody: Int
     /// How long a graceful stop may take, in milliseconds.
     public var stopDeadline: Int64
+    /// The Kafka clusters that channels may be on.
+    package var kafka = KafkaClusters()
+    package var kafkaOptions = KafkaStore.Options()
+    /// Whether channels that do not say where they are kept are topics of the standard Kafka cluster.
+    public var standsOnKafka = false
     /// Folders of the machine that functions may use.
     package var mounts: [StorageMount] = []
     /// Addresses beyond the public internet that functions may be let out to.
     package var egressRanges: [AddressRange] = []
     /// Whether functions may ask for the machine's own network.
     public var allowsHostNetwork = false
+    /// How many calls and firings a namespace may ask of the OpenWhisk API a minute, and how many calls at once.
+    public var invocationsPerMinute = 1_000_000
+    public var firesPerMinute = 1_000_000
+    public var concurrentInvocations = 1_000
+    /// Who runs containers, and with which registries.
+    package var containers = ContainerSettings()
 
     public init(
         data: String, host: String = "127.0.0.1", port: Int = 8642, launcher: String? = nil, python: String = "python3",
@@ -64,6 +86,17 @@ public struct ServerConfiguration: Sendable {
         self.maximumBody = maximumBody
         self.stopDeadline = stopDeadline
     }
+}
+
+/// What an operator may choose about containers.
+package struct ContainerSettings: Sendable {
+    /// The engines in question, the best first.
+    package var engine = EngineChoice.auto
+    package var registries = RegistrySettings()
+    /// What of the network the steps of a build reach.
+    package var buildNetwork = BuildNetwork.none
+
+    package init() {}
 }
 
 /// Why a server cannot start, as a sentence for the operator.

@@ -45,6 +45,8 @@ actor ReplayBook {
             } catch {
                 self.end(id, "failed", "\(error)")
             }
+            await sink.close()
+            await sink.removed()
         }
         entries.append(entry)
         if entries.count > ReplayBook.kept, let old = entries.firstIndex(where: { $0.ended != nil }) {

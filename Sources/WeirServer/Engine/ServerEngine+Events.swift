@@ -22,12 +22,16 @@ extension ServerEngine {
         of start: StartPosition, partitions: [Int], channel: String, namespace: String
     ) async throws(Problem) -> ChannelPosition {
         let channel = try self.channel(channel, namespace)
+        if start == .latest { await self.refresh(channel) }
         var found: [ChannelPosition.Partition] = []
         for partition in partitions {
             found.append(.init(partition: partition, next: try await offset(of: start, partition, channel)))
         }
         return ChannelPosition(found)
     }
+
+    /// Asks where a channel ends, where others append too; what is known counts when nobody answers.
+    private func refresh(_ channel: any Channel) async { try? await channel.refreshBounds() }
 
     /// Where a start is in one partition.
     func offset(of start: StartPosition, _ partition: Int, _ channel: any Channel) async throws(Problem) -> UInt64 {

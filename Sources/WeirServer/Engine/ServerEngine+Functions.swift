@@ -73,6 +73,7 @@ extension ServerEngine {
         guard
             parts.functions.version(
                 namespace: function.namespace, name: function.name, digest: function.version) != nil
+                || parts.invoker.canRun(function)
         else { throw Problem.notFound("function", function.name) }
         if blocking { return .finished(await parts.invoker.invoke(function, call: call)) }
         return .accepted(id: parts.invoker.start(function, call: call))
@@ -99,7 +100,7 @@ extension ServerEngine {
         await parts.activations.flush()
         do {
             let found = try await parts.activations.get(id)
-            return found?.function.namespace == namespace ? found : nil
+            return found?.namespace == namespace ? found : nil
         } catch {
             throw Problem(error)
         }

@@ -23,7 +23,7 @@ extension ServerEngine {
             from: position(request.from, isEnd: false), to: position(request.to, isEnd: true))
         if request.dryRun { return try await plan(replay, spec, request.namespace) }
         let key = SubscriptionKey(namespace: request.namespace, name: request.subscription)
-        let sink = parts.subscriptions.sink(key, spec)
+        let sink = parts.subscriptions.sink(key, spec, isReplay: true)
         let replies = spec.policy.reply ?? spec.channel
         return await replayBook.begin(
             replay, subscription: key, sink: sink, batchSize: max(1, spec.policy.batchSize),

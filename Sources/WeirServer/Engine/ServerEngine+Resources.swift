@@ -34,7 +34,10 @@ extension ServerEngine {
         let current = try stored(request.kind, request.namespace, request.name)
         try request.precondition.check(current?.generation)
         do {
-            try ResourceName.check(request.name, path: "name", inPackage: request.kind == .functions)
+            // An API is named by its base path, which its own reader looks at.
+            if request.kind != .apis {
+                try ResourceName.check(request.name, path: "name", inPackage: request.kind == .functions)
+            }
             try ResourceName.checkNamespace(request.namespace, path: "namespace")
         } catch {
             throw Problem(error)
@@ -108,6 +111,9 @@ extension ServerEngine {
         case .sources: return try SourceSpec(.object(request.document)).document
         case .subscriptions: return try SubscriptionSpec(.object(request.document)).document
         case .functions: return .null
+        case .packages: return try PackageSpec(.object(request.document)).document
+        case .apis:
+            return try APISpec(.object(request.document), basePath: request.name, namespace: request.namespace).document
         }
     }
 
@@ -150,6 +156,8 @@ extension WeirHTTP.ResourceKind {
         case .sources: .source
         case .subscriptions: .subscription
         case .functions: .function
+        case .packages: .package
+        case .apis: .api
         }
     }
 }

@@ -14,12 +14,14 @@ extension ServerEngine {
         let bounds = channels.flatMap { channel in (0..<channel.partitionCount).map { channel.bounds(ofPartition: $0) }
         }
         let sources = await parts.sources.statuses()
+        let pool = parts.pool.snapshot()
         return [
             "version": .string(versionText),
             "started": .string(EventTime(nanoseconds: Int64(started.timeIntervalSince1970 * 1000) * 1_000_000).text),
             "uptimeSeconds": .integer(Int64(Date().timeIntervalSince(started))),
             "isolation": parts.pool.isolation?.document ?? ["level": 0],
             "grants": .object(parts.grants.document),
+            "containers": parts.containers.document,
             "channels": [
                 "count": .integer(Int64(channels.count)),
                 "events": .integer(Int64(bounds.reduce(0) { $0 + $1.next - $1.first })),
@@ -34,6 +36,10 @@ extension ServerEngine {
             "workers": [
                 "alive": .integer(Int64(parts.pool.workerCount)), "running": .integer(Int64(parts.pool.runningCount)),
                 "queued": .integer(Int64(parts.pool.queuedCount)),
+                "stems": [
+                    "ready": .integer(Int64(pool.stems.reduce(0) { $0 + $1.ready })),
+                    "starting": .integer(Int64(pool.stems.reduce(0) { $0 + $1.starting })),
+                ],
             ],
             "activations": [
                 "dropped": .integer(Int64(parts.activations.droppedCount)),
@@ -42,7 +48,16 @@ extension ServerEngine {
         ]
     }
 
+    func workers() async -> JSONObject { parts.pool.snapshot().document() }
+
     func version() -> JSONObject { ["name": "weir", "version": .string(versionText), "api": "v1"] }
+
+    func health() async -> JSONObject {
+        guard let isolation = parts.pool.isolation else { return [:] }
+        var document: JSONObject = ["level": .integer(Int64(isolation.level))]
+        document["missing"] = isolation.missing
+        return ["isolation": .object(document)]
+    }
 
     func obstacles() async -> [String] {
         [
@@ -89,6 +104,7 @@ extension ServerEngine {
                 "weir_subscription_dead_lettered_total", .counter, "Events given up.", labels,
                 Double(status.counts.deadLettered))
         }
+        addPools(parts.pool.snapshot(), to: &text)
         text.add("weir_workers", .gauge, "Live function workers.", [], Double(parts.pool.workerCount))
         text.add("weir_workers_running", .gauge, "Workers with a call.", [], Double(parts.pool.runningCount))
         text.add("weir_calls_queued", .gauge, "Calls that wait for a worker.", [], Double(parts.pool.queuedCount))

@@ -8,8 +8,9 @@ struct Activations: AsyncParsableCommand {
     @Argument(help: "One activation by its id.") var id: String?
     @Option(help: "Only of this function.") var function: String?
     @Option(help: "Only of this subscription.") var subscription: String?
-    @Option(help: "Only with this status: success, \"application error\", \"developer error\", timeout.") var status:
-        String?
+    @Option(
+        help: "Only with this status: success, \"application error\", \"developer error\", \"staging error\", timeout.")
+    var status: String?
     @Option(help: ArgumentHelp("Only since this time (RFC 3339).", valueName: "time")) var since: String?
     @Option(help: ArgumentHelp("Only until this time (RFC 3339).", valueName: "time")) var until: String?
     @Option(name: [.customShort("l"), .long], help: "At most so many.") var limit = 30
@@ -53,7 +54,7 @@ enum ActivationText {
             item["start"]?.string.map(Words.time) ?? "",
             item["id"]?.string ?? "", item["function"]?.string ?? "", item["status"]?.string ?? "",
             Words.duration(milliseconds: item["duration"]?.double ?? 0),
-            item["init"]?.integer.map { "cold \($0) ms" } ?? "warm",
+            item["init"]?.integer.map { "\(item["coldStart"]?["way"]?.string ?? "cold") \($0) ms" } ?? "warm",
             cause?["subscription"]?.string.map { "\($0) \(cause?["event"]?.string ?? "")" } ?? "invoked",
         ]
     }
@@ -67,10 +68,22 @@ enum ActivationText {
                     "activation \(activation["id"]?.string ?? "") · isolation level "
                         + "\(activation["isolation"]?.integer ?? 0)", .dim))
         if let result = activation["result"], result != .null { terminal.line(result.prettyText()) }
+        for (members, mark) in [(activation["inputs"], "in "), (activation["outputs"], "out")] {
+            for file in members?.array ?? [] { terminal.line(terminal.paint(mark, .dim) + " " + name(of: file)) }
+        }
         for line in activation["logs"]?.array ?? [] {
             LogText.write(line, terminal)
         }
         if activation["logsTruncated"]?.bool == true { LogText.writeTruncated(terminal) }
+    }
+}
+
+extension ActivationText {
+    /// A file that a run was given or has made.
+    fileprivate static func name(of file: JSONValue) -> String {
+        let mount = file["mount"]?.string.map { $0 + ":" } ?? ""
+        let earlier = file["earlier"]?.bool == true ? ", of an earlier delivery" : ""
+        return "\(mount)\(file["path"]?.string ?? "")  \(file["size"]?.integer ?? 0) bytes\(earlier)"
     }
 }
 

@@ -4,7 +4,7 @@ import Glibc
 
 /// The kinds of resource, in the spellings that people type.
 enum Kind: String, CaseIterable, ExpressibleByArgument {
-    case channels, sources, subscriptions, functions
+    case channels, sources, subscriptions, functions, packages, apis
 
     init?(argument: String) {
         switch argument.lowercased() {
@@ -12,6 +12,8 @@ enum Kind: String, CaseIterable, ExpressibleByArgument {
         case "sources", "source", "src": self = .sources
         case "subscriptions", "subscription", "sub", "subs": self = .subscriptions
         case "functions", "function", "fn": self = .functions
+        case "packages", "package", "pkg": self = .packages
+        case "apis", "api": self = .apis
         default: return nil
         }
     }
@@ -19,13 +21,18 @@ enum Kind: String, CaseIterable, ExpressibleByArgument {
     static var allValueStrings: [String] { allCases.map(\.rawValue) }
     var singular: String { String(rawValue.dropLast()) }
 
-    func path(_ name: String? = nil) -> String { "/v1/\(rawValue)" + (name.map { "/" + APIClient.path($0) } ?? "") }
+    func path(_ name: String? = nil) -> String {
+        // An API is named by its base path, whose slashes are part of the name.
+        "/v1/\(rawValue)" + (name.map { "/" + (self == .apis ? APIClient.escape($0) : APIClient.path($0)) } ?? "")
+    }
 }
 
 /// `weir get`: lists resources, or shows one as JSON.
 struct Get: AsyncParsableCommand {
     static let configuration = CommandConfiguration(abstract: "List resources, with their state.")
-    @Argument(help: "What: channels, sources, subscriptions or functions.", completion: .list(Kind.allValueStrings))
+    @Argument(
+        help: "What: channels, sources, subscriptions, functions, packages or apis.",
+        completion: .list(Kind.allValueStrings))
     var kind: Kind
     @Argument(help: "One of them by name.") var name: String?
     @OptionGroup var options: ServerOptions

@@ -8,6 +8,8 @@ enum ResourceTable {
         case .sources: sources(items)
         case .subscriptions: subscriptions(items)
         case .functions: functions(items)
+        case .packages: packages(items)
+        case .apis: apis(items)
         }
     }
 
@@ -62,7 +64,8 @@ enum ResourceTable {
             let status = item["status"]
             table.add([
                 name(item), item["spec"]?["channel"]?.string ?? "",
-                item["spec"]?["sink"]?.string ?? item["spec"]?["sink"]?["url"]?.string ?? "",
+                item["spec"]?["sink"]?.string ?? item["spec"]?["sink"]?["url"]?.string
+                    ?? item["spec"]?["sink"]?["kind"]?.string ?? "",
                 status?["state"]?.string ?? "", number(status?["lag"]), number(status?["inFlight"]),
                 number(status?["delivered"]), number(status?["retried"]), number(status?["deadLettered"]),
                 status?["lastError"]?.string ?? "",
@@ -79,6 +82,31 @@ enum ResourceTable {
                 name(item), status?["runtime"]?.string ?? "", String((status?["version"]?.string ?? "").prefix(12)),
                 status?["isolation"]?.integer.map { "level \($0)" } ?? "", item["spec"]?["timeout"]?.string ?? "",
                 item["updated"]?.string.map(Words.time) ?? "",
+            ])
+        }
+        return table
+    }
+
+    private static func packages(_ items: [JSONValue]) -> Table {
+        var table = Table(["PACKAGE", "PARAMETERS", "PUBLIC", "BOUND TO", "UPDATED"], numeric: [])
+        for item in items {
+            let spec = item["spec"]
+            let binding = spec?["binding"].map { "\($0["namespace"]?.string ?? "")/\($0["name"]?.string ?? "")" }
+            table.add([
+                name(item), (spec?["parameters"]?.object?.names ?? []).joined(separator: ", "),
+                spec?["publish"]?.bool ?? false ? "yes" : "no", binding ?? "",
+                item["updated"]?.string.map(Words.time) ?? "",
+            ])
+        }
+        return table
+    }
+
+    private static func apis(_ items: [JSONValue]) -> Table {
+        var table = Table(["API", "PATHS", "SERVED AT", "UPDATED"], numeric: [1])
+        for item in items {
+            table.add([
+                name(item), Words.count(Int64(item["spec"]?["swagger"]?["paths"]?.object?.count ?? 0)),
+                item["status"]?["path"]?.string ?? "", item["updated"]?.string.map(Words.time) ?? "",
             ])
         }
         return table

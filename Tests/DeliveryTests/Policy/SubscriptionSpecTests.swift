@@ -36,7 +36,8 @@ import Testing
         ),
         (
             #"{"channel": "c", "sink": "mail:x"}"#, "sink",
-            "\"mail:x\" is no sink: write function:NAME, channel:NAME, http://… or https://…"
+            "\"mail:x\" is no sink: write function:NAME, channel:NAME, http://…, https://… or { kind: http or elasticsearch "
+                + "or files or mail or kafka, … }"
         ),
         (
             #"{"channel": "c", "sink": "function:f", "filters": [{"exakt": {"type": "t"}}]}"#, "filters[0].exakt",

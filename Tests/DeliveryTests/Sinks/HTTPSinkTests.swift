@@ -55,16 +55,17 @@ private final class Answerer: ChannelInboundHandler, Sendable {
     }
 
     private func post(
-        _ answerer: Answerer, _ parcels: [Parcel], mode: SinkSpec.Mode = .binary
+        _ answerer: Answerer, _ parcels: [Parcel], mode: HTTPSinkSpec.Mode = .binary
     ) async throws -> [SinkAnswer] {
         let server = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
             .childChannelInitializer { channel in
                 channel.pipeline.configureHTTPServerPipeline().flatMap { channel.pipeline.addHandler(answerer) }
             }
             .bind(host: "127.0.0.1", port: 0).get()
-        let sink = HTTPSink(
-            client: .shared, url: "http://127.0.0.1:\(server.localAddress?.port ?? 0)/in", mode: mode,
-            headers: [.init(name: "X-Key", value: "k")], timeout: 10_000, now: { [now] in now })
+        var spec = try HTTPSinkSpec(url: "http://127.0.0.1:\(server.localAddress?.port ?? 0)/in", path: "")
+        spec.mode = mode
+        spec.headers = [.init(name: "X-Key", value: .text(try Template("k")))]
+        let sink = HTTPSink(spec, client: .shared, timeout: 10_000, now: { [now] in now })
         let answers = await sink.deliver(parcels)
         try await server.close()
         return answers
@@ -121,9 +122,9 @@ private final class Answerer: ChannelInboundHandler, Sendable {
         #expect(reply["weirdepth"] == .integer(1))
     }
 
-    @Test func aServerThatIsNotThereIsTriedAgain() async {
-        let sink = HTTPSink(
-            client: .shared, url: "http://127.0.0.1:1/", mode: .binary, timeout: 5_000, now: { 0 })
+    @Test func aServerThatIsNotThereIsTriedAgain() async throws {
+        let spec = try HTTPSinkSpec(url: "http://127.0.0.1:1/", path: "")
+        let sink = HTTPSink(spec, client: .shared, timeout: 5_000, now: { 0 })
         let answers = await sink.deliver([parcel()])
         guard case .retry = answers[0].outcome else {
             Issue.record("\(answers[0].outcome)")

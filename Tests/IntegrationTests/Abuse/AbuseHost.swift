@@ -126,7 +126,7 @@ final class AbuseHost: Sendable {
         try await expectNeighbour(location)
         let status = try await server.stopped(within: .seconds(30))
         #expect(status == 0, "the server did not end well: \(server.log)", sourceLocation: location)
-        let left = try await traces.left(of: folder.path)
+        let left = try await traces.left(of: folder.path, server.pid)
         #expect(left.isEmpty, "left behind: \(left)", sourceLocation: location)
     }
 }
@@ -142,12 +142,13 @@ struct Traces: Sendable {
     }
 
     /// What is there that was not there before: processes that name the folder, mounts, control groups of ours.
-    func left(of folder: String) async throws -> [String] {
+    func left(of folder: String, _ server: pid_t) async throws -> [String] {
         var found: [String] = []
         _ = try await eventually(within: .seconds(10)) {
             found = Traces.processes(naming: folder).map { "process \($0)" }
             found += Traces.mountPoints().subtracting(mounts).filter { $0.contains(folder) || $0.contains("weir") }
-            found += Traces.controlGroups().subtracting(groups)
+            // Named by the server that made them: other tests run servers of their own at the same time.
+            found += Traces.controlGroups().subtracting(groups).filter { $0.contains("-\(server)-") }
             return found.isEmpty
         }
         return found

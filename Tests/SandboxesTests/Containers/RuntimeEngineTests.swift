@@ -9,6 +9,18 @@ import Testing
 
 @testable import Sandboxes
 
+/// Waits until a condition holds that nothing announces; a minute at most.
+func waitAtMost(_ what: String, _ condition: () async -> Bool) async {
+    let deadline = ContinuousClock.now + .seconds(60)
+    while !(await condition()) {
+        guard ContinuousClock.now < deadline else {
+            Issue.record("never came: \(what)")
+            return
+        }
+        try? await Task.sleep(for: .milliseconds(5))
+    }
+}
+
 /// What a container told, and a way to wait for it.
 final class ContainerWitness: ContainerHandler {
     struct Seen {
@@ -30,7 +42,7 @@ final class ContainerWitness: ContainerHandler {
     func container(_ container: any RunningContainer, ended end: WorkerEnd) { state.withLock { $0.end = end } }
 
     func end() async -> WorkerEnd? {
-        await waitUntil { self.seen.end != nil }
+        await waitAtMost("the container's end") { self.seen.end != nil }
         return seen.end
     }
 }
@@ -39,13 +51,15 @@ extension RunningContainer {
     /// Asks what listens inside; waits until it does. The answer as it came, `nil` when the container ended first.
     func ask(_ request: String, _ witness: ContainerWitness) async throws -> String? {
         var connection: Int32?
-        await waitUntil {
+        await waitAtMost("somebody listens in the container") {
             connection = try? self.connect()
             return connection != nil || witness.seen.end != nil
         }
         guard let connection else { return nil }
         defer { close(connection) }
         _ = fcntl(connection, F_SETFL, 0)
+        var limit = timeval(tv_sec: 30, tv_usec: 0)
+        setsockopt(connection, SOL_SOCKET, SO_RCVTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
         var text = Array(request.utf8)
         write(connection, &text, text.count)
         var answer: [UInt8] = []
@@ -103,7 +117,7 @@ struct RuntimeEngineTests {
             await engine.stop()
             await launcher.stop()
         }
-        await waitUntil { ImageFiles.names(folder.file("run")).isEmpty }
+        await waitAtMost("the containers' folders are gone") { ImageFiles.names(folder.file("run")).isEmpty }
         let mounts = try String(contentsOfFile: "/proc/self/mountinfo", encoding: .utf8)
         #expect(!mounts.contains("weir-container"), "nothing is mounted where others see it")
     }
@@ -137,7 +151,7 @@ struct RuntimeEngineTests {
             let body = try JSONValue(parsing: String(text.components(separatedBy: "\r\n\r\n").last ?? ""))
             #expect(body["environment"]?["A"]?.string == "image" && body["environment"]?["B"]?.string == "own")
             #expect(body["environment"]?["HOME"]?.string == "/tmp" && body["user"]?.integer == 1000)
-            await waitUntil { witness.seen.output.contains("event 1 of t\n") }
+            await waitAtMost("its log") { witness.seen.output.contains("event 1 of t\n") }
             container.kill()
             guard case .exited(let record)? = await witness.end() else {
                 Issue.record("\(witness.seen)")

@@ -7,8 +7,9 @@ extension PoolMachine {
 
     /// Makes a flavour known. A usual one, or one that the configuration names, has its floor, which is made when nothing
     /// else starts; others have stems only after they were asked for.
-    mutating func know(_ flavour: String, isUsual: Bool = false, _ now: Int64) {
+    mutating func know(_ flavour: String, isUsual: Bool = false, canFork: Bool = true, _ now: Int64) {
         var policy = configuration.stemsByFlavour[flavour] ?? configuration.stems
+        policy.hasZygote = policy.hasZygote && canFork
         if let known = stems.flavours[flavour]?.policy {
             guard isUsual, known.floor < policy.floor else { return }
         } else if !isUsual, configuration.stemsByFlavour[flavour] == nil {
@@ -24,6 +25,7 @@ extension PoolMachine {
         guard let flavour = definition.flavour, stems.flavours[flavour] != nil else { return (.exec(.unfit), nil) }
         stems.flavours[flavour]?.used += 1
         stems.flavours[flavour]?.lastUse = now
+        stems.isOwed = true
         timers.arm(.stems, at: now + Self.period)
         guard (stems.flavours[flavour]?.notBefore ?? 0) <= now else { return (.exec(.noneReady), nil) }
         // The one that has waited longest has surely warmed up.

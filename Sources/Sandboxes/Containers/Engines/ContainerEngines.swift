@@ -53,8 +53,10 @@ package final class ContainerEngines: Sendable {
                 document["state"] = "ready"
                 for member in found.document.object?.members ?? [] { document[member.name] = member.value }
             } else {
-                document["state"] = .string(
-                    state.search == nil || state.failures.count < candidates.count ? "looking" : "missing")
+                let word =
+                    state.search == nil
+                    ? "not tried yet" : state.failures.count < candidates.count ? "trying" : "missing"
+                document["state"] = .string(word)
             }
             if !state.failures.isEmpty {
                 document["failed"] = .array(

@@ -17,6 +17,16 @@ package struct ImageConfiguration: Sendable, Hashable {
     /// The largest configuration that is read.
     static let maximumSize: Int64 = 4 << 20
 
+    init(platform: ImagePlatform, command: [String]) {
+        self.platform = platform
+        self.command = command
+        environment = []
+        entrypoint = []
+        workingDirectory = ""
+        user = ""
+        layers = []
+    }
+
     package init(_ bytes: [UInt8]) throws(ContainerError) {
         let value: JSONValue
         do throws(JSONError) {

@@ -31,6 +31,16 @@ struct ImageFiles: Sendable {
         }
     }
 
+    /// Layers belong to the ids with which they were unpacked: others need others. Blocks.
+    func keep(_ ownership: LayerOwnership) throws(ContainerError) {
+        let text = "\(ownership)"
+        if let known = FileManager.default.contents(atPath: path + "/ownership"), Array(known) == Array(text.utf8) {
+            return
+        }
+        for name in Self.names(path + "/layers") { try Self.remove(path + "/layers", name) }
+        try write(Array(text.utf8), "ownership")
+    }
+
     func layer(_ digest: ImageDigest) -> String { path + "/layers/" + digest.hexadecimal }
     func incoming(_ name: String) -> String { path + "/incoming/" + name }
 
@@ -58,6 +68,23 @@ struct ImageFiles: Sendable {
     func keepName(_ name: String, _ digest: ImageDigest) throws(ContainerError) {
         let record: JSONValue = ["name": .string(name), "digest": .string(digest.description)]
         try write(record.encoded(), "names/" + Self.hash(name))
+    }
+
+    func forgetName(_ name: String) { unlink(namePath(name)) }
+
+    /// All names with what they stood for.
+    func allNames(_ disk: BlockingThreads) async -> [(String, ImageDigest)] {
+        let path = path
+        let names = try? await disk.run { () throws(ContainerError) in
+            Self.names(path + "/names").compactMap { file -> (String, ImageDigest)? in
+                guard let data = FileManager.default.contents(atPath: path + "/names/" + file),
+                    let record = try? JSONValue(parsing: Array(data)), let name = record["name"]?.string,
+                    let digest = record["digest"]?.string.flatMap({ ImageDigest($0) })
+                else { return nil }
+                return (name, digest)
+            }
+        }
+        return names ?? []
     }
 
     /// Removes what none of the kept manifests needs.

@@ -32,6 +32,7 @@ package final class ImageStore: Sendable {
         path: String, registry: RegistryClient, ownership: LayerOwnership, limits: LayerLimits = LayerLimits()
     ) throws(ContainerError) {
         files = try ImageFiles(path: path)
+        try files.keep(ownership)
         self.registry = registry
         self.ownership = ownership
         self.limits = limits
@@ -79,6 +80,18 @@ package final class ImageStore: Sendable {
 
     /// Names of images that were built here begin so; no registry is called that.
     package static let builtPrefix = "weir.invalid/"
+
+    static func repository(ofBuilt order: ImageBuildOrder) -> String {
+        // Names of functions may have what names of images may not.
+        func part(_ text: String) -> String {
+            let plain = text.lowercased().utf8.map { byte in
+                (0x61...0x7A).contains(byte) || (0x30...0x39).contains(byte) ? byte : 0x2D
+            }
+            return String(decoding: [0x78] + plain + [0x78], as: UTF8.self)
+        }
+        let name = order.name.split(separator: "/").map { part(String($0)) }.joined(separator: "/")
+        return "\(builtPrefix)\(part(order.namespace))/\(name)"
+    }
 
     /// Removes all images but those with these digests, and their names. Only while no container runs.
     package func collect(keeping digests: Set<ImageDigest>) async {

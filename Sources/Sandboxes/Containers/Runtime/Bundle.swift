@@ -36,6 +36,7 @@ struct Bundle: Sendable {
         if runtime.kind != .runsc { document.systemCalls = ContainerCalls.document }
         let group = runtime.kind == .runc && runtime.isPrivileged ? id : nil
         document.cgroup = group
+        if group != nil { document.limits = (specification.memory, specification.processes) }
         if !runtime.isPrivileged { document.addressSpace = specification.memory }
         for path in [own, folder] {
             guard mkdir(path, 0o700) == 0 else { throw PartialBlob.failure("cannot make the folder \(path)") }

@@ -13,6 +13,8 @@ struct BundleConfiguration {
     var hasNetwork: Bool
     /// Where its groups go, below the caller's; `nil`: nowhere.
     var cgroup: String?
+    /// What that group limits: bytes, processes.
+    var limits: (memory: Int64, processes: Int)?
     /// Bytes of memory that each process may take, where no group limits them together.
     var addressSpace: Int64?
     var systemCalls: JSONValue?
@@ -35,7 +37,7 @@ struct BundleConfiguration {
                 ].map { .string($0) }),
             "readonlyPaths": .array(
                 ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"].map { .string($0) }),
-            "resources": ["devices": [["allow": false, "access": "rwm"]]],
+            "resources": resources,
         ]
         if let identities {
             let map: JSONValue = [
@@ -55,6 +57,15 @@ struct BundleConfiguration {
             "ociVersion": "1.0.2", "process": process, "root": ["path": "rootfs", "readonly": false],
             "hostname": "container", "mounts": .array(mounts), "linux": .object(linux),
         ]
+    }
+
+    private var resources: JSONValue {
+        var resources: JSONObject = ["devices": [["allow": false, "access": "rwm"]]]
+        if let limits {
+            resources["memory"] = ["limit": .integer(limits.memory), "swap": .integer(limits.memory)]
+            resources["pids"] = ["limit": .integer(Int64(limits.processes))]
+        }
+        return .object(resources)
     }
 
     private var process: JSONValue {

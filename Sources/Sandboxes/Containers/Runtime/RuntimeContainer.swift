@@ -40,7 +40,7 @@ final class RuntimeContainer: RunningContainer, WorkerHandler {
             worker = try engine.launcher.start(
                 WorkerSpecification(
                     arguments: bundle.arguments, environment: ["PATH=/usr/sbin:/usr/bin:/sbin:/bin"], directory: "/",
-                    limits: [], framing: .lengthPrefixed, maximumMessage: 0),
+                    limits: [], framing: .lengthPrefixed, maximumMessage: 0, sandbox: limits),
                 handler: self)
         } catch {
             end(.notStarted(error))
@@ -54,11 +54,28 @@ final class RuntimeContainer: RunningContainer, WorkerHandler {
         handler.containerStarted(self)
     }
 
+    /// Of the whole tree, the runtime included: what that needs for itself is added.
+    private var limits: SandboxSpecification {
+        let own: Int64 =
+            switch engine.runtime.kind {
+            case .runc: 24 << 20
+            case .crun: 4 << 20
+            case .runsc: 96 << 20
+            }
+        var limits = SandboxSpecification(
+            memory: specification.memory + own, processes: specification.processes + 64)
+        limits.onlyLimits = true
+        return limits
+    }
+
     func failed(_ error: ContainerError) {
         end(.notStarted(SandboxError(error.code == .storage ? .ioFailure : .startFailed, error.message)))
     }
 
     // MARK: RunningContainer
+
+    /// Whether its network was entered.
+    var isReached: Bool { state.withLock { $0.network != nil } }
 
     func connect() throws(ContainerError) -> Int32? {
         let (file, known) = state.withLock { ($0.hasEnded ? nil : $0.pidFile, $0.network) }
@@ -111,6 +128,8 @@ final class RuntimeContainer: RunningContainer, WorkerHandler {
             record.status = nil
             record.signal = status - 128
         }
+        // What runc made a group of its own for is counted there.
+        if ContainerGroups.wereOutOfMemory(id) { record.outOfMemory = true }
         self.end(.exited(record))
     }
 

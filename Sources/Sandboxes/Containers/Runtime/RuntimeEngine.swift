@@ -67,7 +67,7 @@ package final class RuntimeEngine: ContainerEngine {
                 "no builder of images is on this machine: install buildah or podman, or let the server use Docker's socket"
             )
         }
-        let repository = ImageStore.builtPrefix + order.namespace + "/" + order.name.lowercased()
+        let repository = ImageStore.repository(ofBuilt: order)
         let target = images.files.incoming(UUID().uuidString)
         let name = Self.key(order, builder)
         do throws(ContainerError) {
@@ -85,8 +85,7 @@ package final class RuntimeEngine: ContainerEngine {
 
     package func built(_ order: ImageBuildOrder) async -> PinnedImage? {
         guard let builder, let digest = images.named(Self.key(order, builder)) else { return nil }
-        return PinnedImage(
-            repository: ImageStore.builtPrefix + order.namespace + "/" + order.name.lowercased(), digest: digest)
+        return PinnedImage(repository: ImageStore.repository(ofBuilt: order), digest: digest)
     }
 
     package func collect(keeping digests: Set<ImageDigest>) async { await images.collect(keeping: digests) }
@@ -106,11 +105,20 @@ package final class RuntimeEngine: ContainerEngine {
     package func start(
         _ specification: ContainerSpecification, handler: any ContainerHandler
     ) -> any RunningContainer {
+        start(specification, handler: handler) { [images] () async throws(ContainerError) in
+            try await images.unpacked(specification.image, namespace: specification.namespace)
+        }
+    }
+
+    private func start(
+        _ specification: ContainerSpecification, handler: any ContainerHandler,
+        image find: @escaping @Sendable () async throws(ContainerError) -> UnpackedImage
+    ) -> RuntimeContainer {
         let container = RuntimeContainer(engine: self, specification: specification, handler: handler)
         running.withLock { $0[container.id] = container }
         Task { [self] in
             do throws(ContainerError) {
-                let image = try await images.unpacked(specification.image, namespace: specification.namespace)
+                let image = try await find()
                 let bundle = try await disk.run { () throws(ContainerError) in
                     try Bundle(engine: self, id: container.id, specification, image)
                 }
@@ -124,17 +132,45 @@ package final class RuntimeEngine: ContainerEngine {
 
     /// A container is gone: so is what it had.
     func forget(_ id: String) {
-        running.withLock { _ = $0.removeValue(forKey: id) }
         Task { [self] in
             try? await disk.run { [folder] () throws(ContainerError) in
                 ContainerGroups.remove(id)
                 try ImageFiles.remove(folder, id)
             }
+            running.withLock { _ = $0.removeValue(forKey: id) }
         }
     }
 
     package func stop() async {
         for container in running.withLock({ Array($0.values) }) { container.kill() }
+        // Each is forgotten when nothing of it is left. What the kernel does not give back in time, the next start finds.
+        for _ in 0..<1_000 where !running.withLock({ $0.isEmpty }) { try? await Task.sleep(for: .milliseconds(5)) }
+    }
+
+    /// Starts a throw-away container, reaches for its network and ends it.
+    package func tryOut() async throws(ContainerError) {
+        guard let program = TrialProgram.bytes else { return }
+        let layer = folder + "/trial"
+        try await disk.run { () throws(ContainerError) in
+            guard mkdir(layer, 0o755) == 0 else { throw PartialBlob.failure("cannot make the folder \(layer)") }
+            let path = layer + TrialProgram.path
+            guard FileManager.default.createFile(atPath: path, contents: Data(program)), chmod(path, 0o755) == 0 else {
+                throw PartialBlob.failure("cannot write \(path)")
+            }
+        }
+        let nothing = ImageDigest(hexadecimal: String(repeating: "0", count: 64))
+        guard let nothing else { return }
+        let image = UnpackedImage(
+            manifests: [], configurationDigest: nothing,
+            configuration: ImageConfiguration(platform: .host, command: [TrialProgram.path]), layers: [layer])
+        let witness = TrialWitness()
+        let container = start(
+            ContainerSpecification(
+                image: PinnedImage(repository: "trial", digest: nothing), namespace: "", function: "trial",
+                environment: [], memory: 64 << 20, port: 8080), handler: witness
+        ) { image }
+        defer { try? ImageFiles.remove(folder, "trial") }
+        try await witness.judge(container) { container.isReached }
     }
 
     /// Ends and removes what a server left that was killed together with its launcher. Blocks.

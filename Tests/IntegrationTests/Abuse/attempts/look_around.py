@@ -29,7 +29,7 @@ def main(args):
         "open": [path for path in (
             "/proc/sys/kernel/hostname", "/proc/sysrq-trigger", "/proc/kcore", "/proc/kallsyms", "/sys/kernel",
             "/proc/kmsg", "/dev/mem", "/dev/kmsg", "/dev/sda", "/dev/vda", "/dev/kvm", "/proc/config.gz",
-            "/root", "/home", "/etc/shadow", "/var/lib", "/proc/1/root", "/proc/1/cwd", args["data"],
+            "/root/.profile", "/root/.ssh", "/root/.bashrc", "/home", "/etc/shadow", "/var/lib", "/proc/1/root", "/proc/1/cwd", args["data"],
             args["data"] + "/admin.key", args["data"] + "/registry.sqlite", args["data"] + "/code", args["file"])
             if _opens(path)],
         "writable": [path for path in (

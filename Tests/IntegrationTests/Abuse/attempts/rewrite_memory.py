@@ -1,3 +1,13 @@
+def put(path, text):
+    def write():
+        one = os.open(path, os.O_WRONLY)
+        try:
+            os.write(one, text.encode())
+        finally:
+            os.close(one)
+    return attempt(write)
+
+
 def main(args):
     """Memory tricks: writing through /proc/self/mem to read-only pages, executing data, memfd programs."""
     import mmap, subprocess
@@ -7,9 +17,9 @@ def main(args):
         os.fchmod(one, 0o700)
         return subprocess.run(["/proc/self/fd/%d" % one], pass_fds=[one], capture_output=True, text=True).stdout
     return {
-        "core": attempt(lambda: open("/proc/sys/kernel/core_pattern", "w").write("|/tmp/x")),
+        "core": put("/proc/sys/kernel/core_pattern", "|/tmp/x"),
         "other memory": [attempt(lambda: open("/proc/%d/mem" % pid, "r+b").close()) for pid in (1, args["pid"])],
-        "oom": attempt(lambda: open("/proc/self/oom_score_adj", "w").write("-1000")),
-        "release agent": attempt(lambda: open("/sys/fs/cgroup/memory/release_agent", "w").write("/tmp/x")),
+        "oom": put("/proc/self/oom_score_adj", "-1000"),
+        "release agent": put("/sys/fs/cgroup/memory/release_agent", "/tmp/x"),
         "huge pages": syscall(9, 0, 1 << 30, 3, 0x40022, -1, 0),
     }

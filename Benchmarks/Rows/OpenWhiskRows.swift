@@ -1,0 +1,73 @@
+import CloudEvents
+import Foundation
+
+/// A blocking no-op call through the OpenWhisk API beside the same function's through the native one, asked by the same
+/// plain client in alternation.
+enum OpenWhiskRows {
+    private static let rounds = 12
+    private static let callsARound = 500
+
+    static func run(_ report: Report, directory: String) async throws {
+        report.section("Blocking no-op Python call through the OpenWhisk API beside the native one (real server)")
+        let server = try await BenchServer(directory: directory + "/openwhisk")
+        defer { server.stop() }
+        let made = try await server.call("POST", "/v1/keys?namespace=bench")
+        let key = "Basic " + Data((made["auth"]?.string ?? "").utf8).base64EncodedString()
+        let whisk = try PlainClient(port: server.port)
+        let native = try PlainClient(port: server.port)
+        let put: JSONValue = ["exec": ["kind": "python:3", "code": "def main(args):\n    return {}\n"]]
+        try whisk.call(
+            PlainClient.request("/api/v1/namespaces/_/actions/noop", method: "PUT", key: key, put.text))
+        let nativePath = "/v1/functions/noop/invoke?blocking=true&namespace=bench"
+        let record = PlainClient.request("/api/v1/namespaces/_/actions/noop?blocking=true", key: key)
+        let result = PlainClient.request("/api/v1/namespaces/_/actions/noop?blocking=true&result=true", key: key)
+        let invoke = PlainClient.request(nativePath, key: key)
+        for _ in 0..<300 {
+            try whisk.call(record)
+            try native.call(invoke)
+        }
+        var samples: (record: [Double], result: [Double], native: [Double]) = ([], [], [])
+        var cpu = (whisk: 0.0, native: 0.0)
+        for _ in 0..<rounds {
+            var before = server.cpu
+            samples.record += try time(whisk, record)
+            cpu.whisk += server.cpu - before
+            before = server.cpu
+            samples.native += try time(native, invoke)
+            cpu.native += server.cpu - before
+            samples.result += try time(whisk, result)
+        }
+        samples.native.sort()
+        for (name, found) in [("record", samples.record.sorted()), ("result=true", samples.result.sorted())] {
+            for (word, share) in [("p50", 0.5), ("p95", 0.95), ("p99", 0.99)] {
+                report.add(
+                    Row(
+                        name: "blocking call, \(name), \(word)", value: Measure.percentile(found, share), unit: "µs",
+                        floor: Measure.percentile(samples.native, share), floorName: "the native API",
+                        budget: .ratioAtMost(1.15)))
+            }
+        }
+        let count = Double(samples.record.count)
+        report.add(
+            Row(
+                name: "blocking calls, one after the other", value: count / samples.record.reduce(0, +) * 1e6,
+                unit: "calls/s", floor: count / samples.native.reduce(0, +) * 1e6, floorName: "the native API",
+                budget: .ratioAtLeast(0.85)))
+        report.add(
+            Row(
+                name: "CPU of a call, server and worker", value: cpu.whisk / count * 1e6, unit: "µs",
+                floor: cpu.native / count * 1e6, floorName: "the native API", budget: .ratioAtMost(1.15)))
+    }
+
+    /// Microseconds of each call.
+    private static func time(_ client: PlainClient, _ request: [UInt8]) throws -> [Double] {
+        var samples: [Double] = []
+        samples.reserveCapacity(callsARound)
+        for _ in 0..<callsARound {
+            let began = Measure.clock(CLOCK_MONOTONIC)
+            try client.call(request)
+            samples.append((Measure.clock(CLOCK_MONOTONIC) - began) * 1e6)
+        }
+        return samples
+    }
+}

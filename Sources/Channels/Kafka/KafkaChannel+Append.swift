@@ -1,0 +1,183 @@
+package import CloudEvents
+import Kafka
+import Synchronization
+
+extension KafkaChannel {
+    private struct Route {
+        let partition: Int
+        let identity: EventIdentity
+    }
+
+    /// Appends events; returns when all replicas in sync have them.
+    ///
+    /// When that takes too long the call fails and nothing is acknowledged, but the events stay on their way: appending
+    /// them again joins the first attempt, so that none is written twice.
+    package func append(_ events: [EventRecord]) async throws(ChannelError) -> [AppendOutcome] {
+        guard !events.isEmpty else { return [] }
+        let routes = try route(events)
+        let outcome = await Deadline.run(milliseconds: Int64(connection.options.appendTimeout)) {
+            await self.write(events, routes)
+        }
+        guard let outcome else {
+            let why = (try? connection.producer())?.failure.map { ": " + $0.message } ?? ""
+            throw ChannelError(
+                .unavailable,
+                "the brokers of topic \(topic) did not acknowledge within \(connection.options.appendTimeout) ms\(why)")
+        }
+        return try outcome.get()
+    }
+
+    private func route(_ events: [EventRecord]) throws(ChannelError) -> [Route] {
+        if isClosed { throw ChannelError(.closed, "channel \(name) is being closed; try again later") }
+        let largest = connection.largestRecord
+        var routes: [Route] = []
+        routes.reserveCapacity(events.count)
+        for event in events {
+            guard event.bytes.count <= largest else {
+                throw ChannelError(
+                    .recordTooLarge,
+                    "an event of \(event.bytes.count) bytes is too large for channel \(name): at most \(largest) "
+                        + "(message.max.bytes of the server's Kafka properties, max.message.bytes of the topic)")
+            }
+            event.withView { view in
+                let attributes = RoutingAttributes(view)
+                let partition = Partitioner.key(of: attributes).map { Murmur2.partition(of: $0, among: feeds.count) }
+                routes.append(Route(partition: partition ?? 0, identity: key.identity(of: attributes)))
+            }
+        }
+        return routes
+    }
+
+    private func write(_ events: [EventRecord], _ routes: [Route]) async -> Result<[AppendOutcome], ChannelError> {
+        do throws(ChannelError) {
+            let partitions = Set(routes.map(\.partition))
+            try await catchUp(partitions)
+            let ticket = AppendTicket()
+            let marks = feeds.map(\.next)
+            var chosen: [Int] = []
+            var others: [AppendTicket] = []
+            window.withLock { window in
+                for (index, route) in routes.enumerated() {
+                    switch window.admit(route.identity, for: ticket) {
+                    case .append: chosen.append(index)
+                    case .duplicate: break
+                    case .wait(let other): if !others.contains(where: { $0 === other }) { others.append(other) }
+                    }
+                }
+            }
+            var outcomes = [AppendOutcome](repeating: .duplicate, count: events.count)
+            if !chosen.isEmpty {
+                let result = await send(events, routes, chosen, marks, &outcomes)
+                ticket.end(result)
+                try result.get()
+            }
+            for other in others { try await other.outcome.get() }
+            return .success(outcomes)
+        } catch {
+            return .failure(error)
+        }
+    }
+
+    /// Writes the chosen events and notes what became of each.
+    private func send(
+        _ events: [EventRecord], _ routes: [Route], _ chosen: [Int], _ marks: [UInt64],
+        _ outcomes: inout [AppendOutcome]
+    ) async -> Result<Void, ChannelError> {
+        let results: [Result<KafkaPlace, KafkaError>]
+        do throws(KafkaError) {
+            let bytes = chosen.reduce(0) { $0 + events[$1].bytes.count + 64 }
+            results = try await connection.producer().send(count: chosen.count, bytes: bytes) { enqueuer, index in
+                put(events[chosen[index]], routes[chosen[index]].partition, &enqueuer)
+            }
+        } catch {
+            results = Array(repeating: .failure(error), count: chosen.count)
+        }
+        var failure: KafkaError?
+        window.withLock { window in
+            for (result, index) in zip(results, chosen) {
+                let route = routes[index]
+                switch result {
+                case .success(let place):
+                    window.end(route.identity, isDurable: true)
+                    // Found written by a retry, at an offset that the broker does not tell: it is there already.
+                    guard let offset = place.offset else { continue }
+                    outcomes[index] = .appended(partition: route.partition, offset: UInt64(offset))
+                case .failure(let error):
+                    failure = failure ?? error
+                    window.end(route.identity, isDurable: false)
+                    if error.mayHaveWritten { window.forget(route.partition, from: marks[route.partition]) }
+                }
+            }
+        }
+        for index in chosen {
+            guard case .appended(let partition, let offset) = outcomes[index] else { continue }
+            feeds[partition].noteAppended(offset, bytes: events[index].bytes.count)
+        }
+        return failure.map { .failure(ChannelError($0)) } ?? .success(())
+    }
+
+    private func put(_ event: EventRecord, _ partition: Int, _ enqueuer: inout KafkaProducer.Enqueuer) {
+        event.withView { view in
+            var headers = KafkaHeaders(capacity: KafkaBinding.headerCount(of: view, mode))
+            KafkaBinding.forEachHeader(of: view, mode) { headers.add($0, $1) }
+            KafkaBinding.withValue(of: view, mode) { value in
+                enqueuer.put(
+                    topic: topic, partition: Int32(partition), key: Partitioner.key(of: RoutingAttributes(view)),
+                    value: value, headers: &headers)
+            }
+        }
+    }
+
+    // MARK: Knowing what is there
+
+    /// Reads what lies in these partitions without this server's knowledge.
+    private func catchUp(_ partitions: Set<Int>) async throws(ChannelError) {
+        while true {
+            let unknown = window.withLock { $0.unknown.filter { partitions.contains($0.key) } }
+            guard !unknown.isEmpty else { return }
+            let tasks = catchingUp.withLock { running in
+                unknown.map { partition, offset in
+                    if let task = running[partition] { return task }
+                    let task = Task { await self.learn(partition, from: offset) }
+                    running[partition] = task
+                    return task
+                }
+            }
+            for task in tasks { try await task.value.get() }
+        }
+    }
+
+    private func learn(_ partition: Int, from offset: UInt64) async -> Result<Void, ChannelError> {
+        let scan = KafkaScan(
+            connection: connection, partition: feeds[partition].partition, patience: Int64(connection.options.timeout))
+        var decoder = KafkaEventDecoder()
+        var bytes: [UInt8] = []
+        let outcome: Result<Void, ChannelError>
+        do throws(KafkaError) {
+            try await scan.run(from: Int64(offset)) { message in
+                message.forEachHeader { decoder.take($0, $1) }
+                bytes.removeAll(keepingCapacity: true)
+                // What is no event has no id that an event could repeat.
+                guard (try? decoder.finish(value: message.value, into: &bytes)) != nil else { return }
+                let identity = bytes.withUnsafeBytes { key.identity(of: EventView(unchecked: $0)) }
+                window.withLock { $0.learn(identity) }
+            }
+            window.withLock { $0.learned(partition, from: offset) }
+            outcome = .success(())
+        } catch {
+            outcome = .failure(ChannelError(error))
+        }
+        catchingUp.withLock { $0[partition] = nil }
+        return outcome
+    }
+}
+
+extension KafkaError {
+    /// Whether what was refused may be in the topic all the same.
+    fileprivate var mayHaveWritten: Bool {
+        switch code {
+        case .tooLarge, .authorization, .authentication, .configuration, .unknownTopic, .cancelled: false
+        default: true
+        }
+    }
+}
