@@ -12,6 +12,11 @@ package struct KafkaSpec: Sendable, Hashable {
     package struct Property: Sendable, Hashable {
         package var name: String
         package var value: Value
+
+        package init(name: String, value: Value) {
+            self.name = name
+            self.value = value
+        }
     }
 
     package var brokers: String

@@ -119,7 +119,7 @@ struct SearchSinkTests {
             let items = lines.enumerated().filter { $0.offset % 2 == 0 }.map { index, line -> JSONValue in
                 let status = statuses[index / 2 % 5]
                 var result: JSONObject = ["status": .integer(status)]
-                if status >= 400 { result["error"] = ["type": "some_exception", "reason": "r\(status)"] }
+                if status >= 400 { result["error"] = ["type": "some_exception", "reason": .string("r\(status)")] }
                 return .object(["create": .object(result)])
             }
             return .whole(200, [], JSONValue.object(["errors": true, "items": .array(items)]).encoded())

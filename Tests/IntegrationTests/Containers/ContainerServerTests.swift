@@ -1,6 +1,7 @@
 import CloudEvents
 import Foundation
 import Glibc
+import NIOCore
 import TestSupport
 import Testing
 
