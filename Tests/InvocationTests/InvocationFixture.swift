@@ -42,6 +42,9 @@ final class InvocationFixture: FunctionCatalog {
         ["/usr/bin/node", "/usr/local/bin/node"].first { FileManager.default.isExecutableFile(atPath: $0) }
     }
     static var hasNode: Bool { node != nil }
+    static var hasSwift: Bool {
+        FileManager.default.isExecutableFile(atPath: InvocationConfiguration.defaultSwift)
+    }
 
     /// Workers are isolated as well as this host does it; they see the fixture's folder, and may write there.
     init(

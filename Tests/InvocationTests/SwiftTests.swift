@@ -8,10 +8,8 @@ import Testing
 @testable import Invocation
 
 /// Swift functions, built as they are when they are deployed. Building takes seconds, so one program is asked many things.
-@Suite(.enabled(if: SwiftTests.hasCompiler, "there is no Swift compiler"))
+@Suite(.enabled(if: InvocationFixture.hasSwift, "there is no Swift compiler"))
 struct SwiftTests {
-    static let hasCompiler = FileManager.default.isExecutableFile(atPath: InvocationConfiguration.defaultSwift)
-
     static let source = """
         import WeirFunction
 
