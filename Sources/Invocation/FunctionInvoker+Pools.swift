@@ -71,6 +71,7 @@ extension PoolMachine.Definition {
         memory = limits.memory + version.staging.outputMemory
         runs = limits.scaling.runs
         runsPerKey = limits.scaling.runsPerKey
+        slots = limits.scaling.concurrentEvents
         isContainer = version.runtime == .container
     }
 }

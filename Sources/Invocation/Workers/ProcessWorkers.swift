@@ -18,7 +18,9 @@ final class ProcessWorkers: WorkerKind {
     func runs(_ version: FunctionVersion) -> Bool { version.runtime != .container && version.runtime != .sequence }
 
     func make(_ order: WorkerOrder, owner: FunctionInvoker) -> any FunctionWorker {
-        WorkerSession(order, launcher: launcher, owner: owner)
+        order.version.limits.scaling.concurrentEvents > 1
+            ? OverlappingSession(order, launcher: launcher, owner: owner)
+            : WorkerSession(order, launcher: launcher, owner: owner)
     }
 
     func stop() async { await launcher.stop() }

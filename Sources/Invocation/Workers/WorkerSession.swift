@@ -362,14 +362,15 @@ final class WorkerSession: FunctionWorker, WorkerHandler {
 
     func worker(_ worker: Worker, ended end: WorkerEnd) {
         state.withLock { $0.wayOut }?.close()
-        if isZygotesFault(end) { owner.handle(.lostOnTheWay(id)) }
+        if order.reason.way == .zygote, !state.withLock({ $0.isReady }), Self.isZygotesFault(end) {
+            owner.handle(.lostOnTheWay(id))
+        }
         owner.ended(self, end)
     }
 
-    /// Whether it never came to be because the zygote ended, and all that it had forked with it.
-    private func isZygotesFault(_ end: WorkerEnd) -> Bool {
-        guard order.reason.way == .zygote, !state.withLock({ $0.isReady }) else { return false }
-        return switch end {
+    /// Whether a worker that was not ready yet ended because its zygote ended, and all that it had forked with it.
+    static func isZygotesFault(_ end: WorkerEnd) -> Bool {
+        switch end {
         case .notStarted(let error): error.code == .stemLost
         case .exited(let record): record.signal == SIGKILL && !record.outOfMemory
         case .launcherLost: false
