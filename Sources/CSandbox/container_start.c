@@ -128,3 +128,17 @@ int weir_container_main(int argc, char **argv) {
     execv(layers[count + 1], layers + count + 1);
     fail("starting", layers[count + 1]);
 }
+
+int weir_place_main(int argc, char **argv) {
+    if (argc < 6 || strcmp(argv[4], "--")) {
+        fprintf(stderr, "the builder cannot be prepared: arguments are missing\n");
+        return weir_container_failed;
+    }
+    if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
+        fail("a mount namespace", NULL);
+    if (mount(argv[3], argv[2], NULL, MS_BIND, NULL) < 0) fail("showing the folder at", argv[2]);
+    umask(022);
+    if (chdir("/") < 0) fail("entering", "/");
+    execv(argv[5], argv + 5);
+    fail("starting", argv[5]);
+}

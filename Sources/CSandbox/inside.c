@@ -58,15 +58,30 @@ static int writable_root(void) {
     return -1;
 }
 
+// Makes a place and the folders above it, one step after the other: a worker may have put links into a folder that is its
+// own, and the launcher's rights must not follow them.
 static int make_target_below(int root, const struct visit *visit) {
-    int error = make_parents(root, visit->target);
+    char name[4096];
+    const char *next = visit->target;
+    int folder = dup(root), error = folder < 0 ? errno : 0;
+    for (const char *slash; !error && (slash = strchr(next, '/')); next = slash + 1) {
+        size_t length = (size_t)(slash - next);
+        memcpy(name, next, length);
+        name[length] = 0;
+        if (mkdirat(folder, name, 0755) < 0 && errno != EEXIST) error = errno;
+        int inner = error ? -1 : openat(folder, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        if (!error && inner < 0) error = errno;
+        close(folder);
+        folder = inner;
+    }
     if (!error && visit->is_folder) {
-        if (mkdirat(root, visit->target, 0755) < 0 && errno != EEXIST) error = errno;
+        if (mkdirat(folder, next, 0755) < 0 && errno != EEXIST) error = errno;
     } else if (!error) {
-        int file = open_beneath(root, visit->target, O_CREAT | O_WRONLY, 0444);
+        int file = open_beneath(folder, next, O_CREAT | O_WRONLY, 0444);
         if (file < 0) error = errno;
         else close(file);
     }
+    if (folder >= 0) close(folder);
     return error;
 }
 

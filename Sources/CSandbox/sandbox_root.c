@@ -19,13 +19,13 @@ int is_inside(const char *path) {
     return strlen(path) < 4096;
 }
 
-int make_parents(int folder, const char *path) {
+int make_parents(int folder, const char *path, mode_t mode) {
     char part[4096];
     for (const char *slash = strchr(path, '/'); slash; slash = strchr(slash + 1, '/')) {
         size_t length = (size_t)(slash - path);
         memcpy(part, path, length);
         part[length] = 0;
-        if (mkdirat(folder, part, 0755) < 0 && errno != EEXIST) return errno;
+        if (mkdirat(folder, part, mode) < 0 && errno != EEXIST) return errno;
     }
     return 0;
 }
@@ -113,7 +113,8 @@ static int make(int root, const struct weir_start *start, int index, const struc
     const char *source = strings->source[index], *target = strings->target[index];
     if (entry->kind == weir_entry_allow) return 0;
     if (!is_inside(target)) return EINVAL;
-    int error = make_parents(root, target);
+    // What lies above a mount is the way to it and nothing else.
+    int error = make_parents(root, target, 0711);
     if (error) return error;
     switch (entry->kind) {
     case weir_entry_bind: return bind(root, entry, strings->mount[index], source, target);
@@ -125,8 +126,9 @@ static int make(int root, const struct weir_start *start, int index, const struc
         if (mkdirat(root, target, 0755) < 0 && errno != EEXIST) return errno;
         if (entry->kind == weir_entry_scratch) return mount_scratch(root, start, entry, target);
         // The new root is the working directory.
-        return mount("proc", target, "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, "subset=pid,hidepid=invisible") < 0 ? errno
-                                                                                                                  : 0;
+        if (mount("proc", target, "proc", MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC, "subset=pid,hidepid=invisible") < 0)
+            return errno;
+        return 0;
     default: return EINVAL;
     }
 }

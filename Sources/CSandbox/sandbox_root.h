@@ -1,5 +1,7 @@
 #pragma once
 
+#include <sys/types.h>
+
 #include "launcher_protocol.h"
 
 // What went wrong: an errno, about what, and which entry.
@@ -22,7 +24,7 @@ struct entry_strings {
 // Whether a path is relative and stays below where it begins.
 int is_inside(const char *path);
 // Makes the folders above `path` (relative to `folder`); 0 or an errno.
-int make_parents(int folder, const char *path);
+int make_parents(int folder, const char *path, mode_t mode);
 // A detached copy of a file or folder of the host with the flags of a mount, or -1. `uid` and `gid` are the worker's.
 int detached_mount(const char *source, unsigned flags, uint32_t uid, uint32_t gid);
 // A detached tmpfs, or -1.

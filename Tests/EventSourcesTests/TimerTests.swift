@@ -10,8 +10,8 @@ import Testing
 @Suite("Timers")
 struct TimerTests {
     private func zone(_ name: String) throws -> ZoneRules {
-        name == "UTC"
-            ? .utc : try ZoneRules(tzif: [UInt8](Data(contentsOf: URL(fileURLWithPath: "/usr/share/zoneinfo/\(name)"))))
+        guard name != "UTC" else { return .utc }
+        return try ZoneRules(tzif: [UInt8](Data(contentsOf: URL(fileURLWithPath: "/usr/share/zoneinfo/\(name)"))))
     }
 
     private func times(_ schedule: String, _ from: String, _ count: Int, zone name: String = "UTC") throws -> [String] {

@@ -226,7 +226,14 @@ struct WorkerLifeTests {
     @Test func manyCallsLeaveNoProcessesAndNoDescriptors() async throws {
         try await withInvoker { fixture in
             let function = try fixture.python(
-                "leaver", "import subprocess\ndef main(args): subprocess.Popen(['/bin/true'])")
+                "leaver",
+                """
+                import os, subprocess
+                def main(args):
+                    child = subprocess.Popen(["/bin/true"])
+                    # It has ended, and is not reaped.
+                    os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+                """)
             let program = try fixture.program("once", "#!/bin/sh\nread line\necho '\"done\"'\n")
             _ = await fixture.call(program)
             _ = await fixture.call(function)
@@ -244,6 +251,29 @@ struct WorkerLifeTests {
             #expect(openDescriptors(of: launcher) == launcherBefore)
             let zombies = children(of: launcher).filter { !isAlive($0) }
             #expect(zombies.isEmpty)
+        }
+    }
+
+    @Test func aWorkerWhoseFunctionLeavesProcessesIsNotUsedAgain() async throws {
+        try await withInvoker { fixture in
+            guard fixture.launcher.isolation?.canAttach == true else {
+                return print("skipped: without a process namespace what a function leaves cannot be told from others")
+            }
+            let function = try fixture.python(
+                "leaver",
+                """
+                import subprocess, uuid
+                me = uuid.uuid4().hex
+                def main(args):
+                    if args.get("leave"): subprocess.Popen(["/bin/sleep", "1000"], start_new_session=True)
+                    return me
+                """)
+            let first = await fixture.call(function, ["leave": true])
+            #expect(first.status == .success)
+            await eventually("the worker and what it left are gone") { fixture.processes.isEmpty }
+            let second = await fixture.call(function)
+            #expect(second.status == .success && second.json != first.json)
+            #expect(await fixture.call(function).json == second.json)
         }
     }
 

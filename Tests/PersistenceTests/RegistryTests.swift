@@ -269,4 +269,24 @@ import TestSupport
         }
         #expect(error?.message == message)
     }
+
+    /// Reads on the caller's thread and reads that wait for a thread must not wait for each other.
+    @Test(.timeLimit(.minutes(1))) func readsOfBothKindsGoOnWhenThereAreMany() async throws {
+        let folder = try TemporaryDirectory()
+        let registry = try open(folder)
+        let writer = writer(registry)
+        try await writer.put(.function, "default", "f", ["a": 1])
+        try await withThrowingTaskGroup { group in
+            for _ in 0..<64 {
+                group.addTask {
+                    for _ in 0..<20 {
+                        let page = try await registry.list(.function, namespace: "default")
+                        let one = try registry.resource(ResourceKey(.function, "default", "f"))
+                        #expect(page.resources.count == 1 && one == page.resources.first)
+                    }
+                }
+            }
+            try await group.waitForAll()
+        }
+    }
 }

@@ -16,6 +16,14 @@
 // Returns only when that fails, after a line on stderr.
 int weir_container_main(int argc, char **argv);
 
+// Shows a folder at another place and becomes a program that uses it there.
+//
+//     weir-launcher place AT FOLDER -- PROGRAM ARGUMENT…
+//
+// In a mount namespace of its own, so that nobody else sees it and all that the program mounts goes with it: for builders
+// of images, whose steps have other ids and could not pass through folders that are the server's alone.
+int weir_place_main(int argc, char **argv);
+
 enum {
     // The exit status when it fails before the runtime begins.
     weir_container_failed = 125,

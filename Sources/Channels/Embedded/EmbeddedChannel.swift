@@ -226,6 +226,8 @@ package final class EmbeddedChannel: Channel {
         let partition = try self.partition(partition)
         // Nothing there: no thread need be asked.
         if partition.state.withLock({ $0.next }) == offset {
+            // Who waits for more is let go when the channel is closed, and must be told not to come again.
+            guard !queue.withLock({ $0.isClosed }) else { throw ChannelError(.closed, "channel \(name) is closed") }
             return RecordBatch(partition: partition.number, storage: [], entries: [], nextOffset: offset)
         }
         let result = await threads.readers.run { () -> Result<RecordBatch, ChannelError> in

@@ -45,6 +45,8 @@ final class WorkerSession: FunctionWorker, WorkerHandler {
         var killProgress = 0
         var misbehaviour: String?
         var hasAnswered = false
+        /// When the worker's processes are counted next, monotonic milliseconds.
+        var looksAt: Int64 = 0
         /// Its job's files are being shown to it; the frame is not sent yet.
         var isShowing = false
         /// Why it cannot have what its function asks for.
@@ -182,7 +184,10 @@ final class WorkerSession: FunctionWorker, WorkerHandler {
     }
 
     // Under the owner's lock, so that the session's own, under which the owner is asked things, must not be taken.
-    func freeze() { process.withLock { $0 }?.freeze() }
+    func freeze() {
+        guard let worker = process.withLock({ $0 }) else { return }
+        if version.runtime.isFramed, worker.hasProcessesBeside { worker.kill() } else { worker.freeze() }
+    }
     func thaw() { process.withLock { $0 }?.thaw() }
 
     /// A program may answer once and end; a runner never does so by itself.
@@ -225,7 +230,7 @@ final class WorkerSession: FunctionWorker, WorkerHandler {
     /// Takes the files of a job out that has been done, and is ready for another.
     private func hideFiles(of job: Job, _ worker: Worker) {
         worker.hide(job.attachments[...]) { [self] error in
-            if error == nil {
+            if error == nil, !leavesProcesses(worker) {
                 owner.handle(.finished(id, job.id))
             } else {
                 // It must not see the files of this call in the next one.
@@ -233,6 +238,20 @@ final class WorkerSession: FunctionWorker, WorkerHandler {
             }
             owner.complete(job)
         }
+    }
+
+    /// Whether the function left processes running after its answer. Its worker is not used again then: they would go on
+    /// beside the next call, and pile up. Looked at not more often than every 20 ms, and when the worker has nothing to do.
+    private func leavesProcesses(_ worker: Worker) -> Bool {
+        // A program may have its own ways of answering lines, with processes that it keeps.
+        guard version.runtime.isFramed else { return false }
+        let now = MonotonicClock.milliseconds
+        let isDue = state.withLock { state in
+            guard now >= state.looksAt else { return false }
+            state.looksAt = now + 20
+            return true
+        }
+        return isDue && worker.hasProcessesBeside
     }
 
     func kill(_ reason: PoolMachine.Reason) {
@@ -340,7 +359,7 @@ final class WorkerSession: FunctionWorker, WorkerHandler {
         if let misbehaviour { self.worker(worker, misbehaved: misbehaviour) }
         if let completed {
             if completed.attachments.isEmpty {
-                owner.handle(.finished(id, completed.id))
+                if leavesProcesses(worker) { worker.kill() } else { owner.handle(.finished(id, completed.id)) }
                 owner.complete(completed)
             } else {
                 hideFiles(of: completed, worker)

@@ -6,12 +6,15 @@ typealias SQLConnection = GRDB.Database
 
 /// The one SQLite file of a server: write-ahead log, durable commits, one writer, many readers.
 ///
-/// Writes that wait at the same time share one commit (see ``write(isolated:_:)``). All work runs on GRDB's own
-/// queues: nothing here blocks a task's thread.
+/// Writes that wait at the same time share one commit (see ``write(isolated:_:)``). All work but ``readNow(_:)`` runs on
+/// GRDB's own queues and blocks no task's thread.
 package final class Database: Sendable {
     /// The file, for messages.
     package let path: String
     let pool: DatabasePool
+    /// For reads on the caller's thread. They are of their own because one of the pool's may be held by a read that waits
+    /// for a thread, and all threads may be such callers that wait for a reader: then nothing would ever go on.
+    private let readers: DatabasePool
     private let queue = Mutex(Queue())
 
     private struct Queue {
@@ -38,11 +41,14 @@ package final class Database: Sendable {
         do {
             var configuration = Configuration()
             configuration.busyMode = .timeout(5)
-            pool = try DatabasePool(path: path, configuration: configuration)
+            let pool = try DatabasePool(path: path, configuration: configuration)
             // DatabasePool sets NORMAL itself after `prepareDatabase` has run, so FULL must be set once it is open;
             // with NORMAL a power cut loses the last commits (sqlite.org/pragma.html#pragma_synchronous).
             try pool.writeWithoutTransaction { try $0.execute(sql: "PRAGMA synchronous = FULL") }
             try Schema.migrator.migrate(pool)
+            configuration.readonly = true
+            readers = try DatabasePool(path: path, configuration: configuration)
+            self.pool = pool
         } catch {
             throw PersistenceError(error, path: path)
         }
@@ -97,7 +103,7 @@ package final class Database: Sendable {
     /// The same on the caller's thread: for the start of the server and for a single row by its key (some 50 µs).
     func readNow<Value>(_ body: (SQLConnection) throws -> Value) throws(PersistenceError) -> Value {
         do {
-            return try pool.read(body)
+            return try readers.read(body)
         } catch {
             throw PersistenceError(error, path: path)
         }
@@ -109,6 +115,7 @@ package final class Database: Sendable {
         do {
             // Behind all queued commits: the writer's queue is serial.
             try await pool.barrierWriteWithoutTransaction { _ in }
+            try readers.close()
             try pool.close()
         } catch {
             throw PersistenceError(error, path: path)

@@ -41,7 +41,7 @@ enum AllowedCalls {
                 "brk", "mmap", "mmap2", "munmap", "mremap", "mprotect", "madvise", "msync", "mincore", "mlock",
                 "mlock2",
                 "munlock", "mlockall", "munlockall", "membarrier", "memfd_create", "pkey_alloc", "pkey_free",
-                "pkey_mprotect", "get_mempolicy", "set_mempolicy", "mbind", "map_shadow_stack",
+                "pkey_mprotect", "map_shadow_stack",
             ]),
         Group(
             reason: "threads and child processes, limited in number; new namespaces are refused below",
@@ -106,10 +106,8 @@ enum AllowedCalls {
             ]),
         Group(reason: "randomness", names: ["getrandom"]),
         Group(
-            reason: "confining itself further",
-            names: [
-                "seccomp", "landlock_create_ruleset", "landlock_add_rule", "landlock_restrict_self",
-            ]),
+            reason: "confining itself further: a filter can only be added to",
+            names: ["seccomp"]),
         Group(
             reason: "asynchronous file I/O of the older kind, which databases and numerical libraries use",
             names: [

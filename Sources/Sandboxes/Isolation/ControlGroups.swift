@@ -242,6 +242,17 @@ struct Hierarchy: Sendable {
 
 /// What tells a process from a later one of the same number.
 enum ProcessIdentity {
+    /// The children of a process's first thread, oldest first.
+    static func children(of pid: Int32) -> [Int32] {
+        (SmallFile.read("/proc/\(pid)/task/\(pid)/children") ?? "").split(separator: " ").compactMap { Int32($0) }
+    }
+
+    /// Whether it is there and has not ended.
+    static func isRunning(_ pid: Int32) -> Bool {
+        guard let text = SmallFile.read("/proc/\(pid)/stat"), let end = text.lastIndex(of: ")") else { return false }
+        return !text[end...].hasPrefix(") Z")
+    }
+
     /// When it started, in ticks since boot (proc(5), field 22 of stat); `nil` when it is not there.
     static func startTime(of pid: Int32) -> UInt64? {
         guard let text = SmallFile.read("/proc/\(pid)/stat"), let end = text.lastIndex(of: ")") else { return nil }

@@ -135,7 +135,9 @@ private struct Trial: Sendable {
 
     private static let sandbox = SandboxSpecification(memory: 64 << 20, processes: 32, temporaryFiles: 64)
 
-    private var plan: StartPlan { isolation.plan(for: Self.sandbox, user: Isolation.firstUser) }
+    /// Another user for each trial: processes of one user are counted together.
+    private let user = Isolation.firstUser + UInt32.random(in: 0..<Isolation.usersInBlock)
+    private var plan: StartPlan { isolation.plan(for: Self.sandbox, user: user) }
 
     /// Each feature by itself, and all together.
     func namespaces(filterFailure: String?) async -> (works: Bool, features: [IsolationReport.Feature]) {

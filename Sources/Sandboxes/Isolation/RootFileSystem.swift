@@ -24,7 +24,7 @@ enum RootFileSystem {
 
     /// The host's part: the same for every worker.
     static func system() -> [Entry] {
-        var entries: [Entry] = []
+        var entries = ["etc", "dev"].map { Entry(kind: weir_entry_folder, target: $0) }
         for name in programs {
             switch SmallFile.kind(of: "/" + name) {
             case .link(let text): entries.append(Entry(kind: weir_entry_link, source: text, target: name))

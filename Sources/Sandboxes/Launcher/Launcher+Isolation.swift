@@ -99,7 +99,7 @@ extension Launcher.State {
 struct UserNumbers: Sendable {
     private var used: Set<UInt32> = []
     /// The first number of the block is that of zygotes.
-    private var next: UInt32 = 1
+    private var next = UInt32.random(in: 1..<Isolation.usersInBlock)
 
     mutating func take() -> UInt32 {
         while true {

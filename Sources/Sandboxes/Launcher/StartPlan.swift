@@ -55,6 +55,8 @@ struct StartPlan: Sendable {
     mutating func clear(_ flag: Int) { flags &= ~UInt32(flag) }
     func has(_ flag: Int) -> Bool { flags & UInt32(flag) != 0 }
 
+    var hasProcessNamespace: Bool { has(weir_start_new_pid) }
+
     /// Whether what a mount's owner owns can be made to belong to the worker's own user: only where that is another.
     var mapsOwners: Bool { has(weir_start_ids) }
 

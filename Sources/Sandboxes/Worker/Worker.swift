@@ -73,6 +73,17 @@ package final class Worker: Sendable {
     /// Kills all its processes. `ended` follows.
     package func kill() { control.kill(slot) }
 
+    /// Whether processes that it has started run on beside it. `false` where they cannot be told from others': without a
+    /// process namespace of its own.
+    package var hasProcessesBeside: Bool {
+        let first = pid
+        guard first > 0, plan.hasProcessNamespace else { return false }
+        // Below process 1: the program, then what lost its parent. What ended and was not waited for does no harm.
+        let top = ProcessIdentity.children(of: first)
+        guard let program = top.first else { return false }
+        return (top.dropFirst() + ProcessIdentity.children(of: program)).contains { ProcessIdentity.isRunning($0) }
+    }
+
     // MARK: The running sandbox. What `then` is told comes on the I/O thread.
 
     /// Mounts files and folders of the host into it, in their order; the first failure ends that.

@@ -21,7 +21,7 @@ public enum StreamAction: Sendable, Hashable {
 /// Turns the messages of dCache's event stream into events: paths from what the subscriptions watch, moves from pairs.
 ///
 /// A rename comes as two events with one cookie, in either order, perhaps on two subscriptions. The first waits for the
-/// other while at most ``patience`` further messages come, or until ``flush(into:)``; then it is a lone half: something
+/// other while at most ``patience`` further messages come, or until `flush(into:)`; then it is a lone half: something
 /// came into or left the watched folders. A value without clock: the owner flushes after a quiet time.
 public struct InotifyMapper: Sendable {
     /// What the subscriptions watch: URL → path, as subscribed.

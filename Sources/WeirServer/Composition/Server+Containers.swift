@@ -76,7 +76,8 @@ private struct ContainerPlace: Sendable {
                 path: folder + "/images", registry: registry,
                 ownership: isRoot ? .shifted(by: Self.firstUser, count: Self.users) : .own)
             let builder = CommandBuilder(
-                runtime: runtime, launcher: launcher, settings: settings.registries, network: settings.buildNetwork,
+                runtime: runtime, launcher: launcher, helper: helper, settings: settings.registries,
+                network: settings.buildNetwork,
                 identities: (Self.firstUser, Self.users), folder: folder + "/builds")
             let engine = try RuntimeEngine(
                 runtime, images: images, launcher: launcher, helper: helper, folder: folder + "/run", builder: builder,

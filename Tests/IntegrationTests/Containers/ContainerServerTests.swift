@@ -34,7 +34,7 @@ struct ContainerServerTests {
 
     private func invoke(_ client: TestClient, _ function: String, _ arguments: JSONValue) async throws -> JSONValue {
         let answer = try await client.call(
-            "POST", "/v1/functions/\(function)/invoke", body: arguments.encoded(), timeout: .seconds(120))
+            "POST", "/v1/functions/\(function)/invoke?blocking=true", body: arguments.encoded(), timeout: .seconds(120))
         return answer.json
     }
 

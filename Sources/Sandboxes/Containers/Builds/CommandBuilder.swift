@@ -18,6 +18,8 @@ package struct CommandBuilder: ImageBuilder {
     package let path: String
     let runtime: OCIRuntime
     let launcher: Launcher
+    /// The launcher's program, which shows a build's storage where its steps can reach it.
+    let helper: String
     let settings: RegistrySettings
     let network: BuildNetwork
     /// The ids of the steps' root and those behind it.
@@ -34,7 +36,7 @@ package struct CommandBuilder: ImageBuilder {
     /// The first that is there; `nil` when none is, or when this process is not root, without which they need more than
     /// they can be given here. Blocks.
     package init?(
-        runtime: OCIRuntime, launcher: Launcher, settings: RegistrySettings, network: BuildNetwork,
+        runtime: OCIRuntime, launcher: Launcher, helper: String, settings: RegistrySettings, network: BuildNetwork,
         identities: (base: UInt32, count: UInt32), folder: String
     ) {
         guard runtime.isPrivileged else { return nil }
@@ -47,6 +49,7 @@ package struct CommandBuilder: ImageBuilder {
         self.runtime =
             runtime.kind == .runc ? runtime : OCIRuntime(.runc) ?? OCIRuntime(.crun) ?? runtime
         self.launcher = launcher
+        self.helper = helper
         self.settings = settings
         self.network = network
         self.identities = identities
@@ -57,17 +60,19 @@ package struct CommandBuilder: ImageBuilder {
 
     package func build(_ order: ImageBuildOrder, into target: String) async throws(ContainerError) {
         let place = folder + "/" + UUID().uuidString
+        // What is mounted over is seen by the builder alone.
+        let shown = try Bundle.place(avoiding: [folder, path, helper, order.directory, target, runtime.path])
         let outcome: Result<Void, ContainerError>
         do throws(ContainerError) {
             try await disk.run { () throws(ContainerError) in try prepare(place, order) }
-            try await run(build(order, place), place, "the image cannot be built")
-            try await run(export(target, place), place, "the image that was built cannot be taken out")
+            let command = [helper, "place", shown, place, "--"]
+            try await run(command + build(order, shown), shown, "the image cannot be built")
+            try await run(command + export(target, shown), shown, "the image that was built cannot be taken out")
             outcome = .success(())
         } catch {
             outcome = .failure(error)
         }
         try? await disk.run { () throws(ContainerError) in
-            Self.unmount(place)
             try ImageFiles.remove(folder, String(place.dropFirst(folder.count + 1)))
         }
         try outcome.get()
@@ -102,7 +107,10 @@ package struct CommandBuilder: ImageBuilder {
     /// Writes what the builder is to read in the place of the machine's own configuration.
     private func prepare(_ place: String, _ order: ImageBuildOrder) throws(ContainerError) {
         let sources = try Dockerfile.sources(order, settings)
-        guard mkdir(place, 0o700) == 0 else { throw PartialBlob.failure("cannot make the folder \(place)") }
+        // The steps' root passes through it; that others look in, the folder above forbids.
+        guard mkdir(place, 0o711) == 0, chmod(place, 0o711) == 0 else {
+            throw PartialBlob.failure("cannot make the folder \(place)")
+        }
         var accounts = JSONObject()
         var registries = "unqualified-search-registries = [\"docker.io\"]\n"
         for image in sources {
@@ -161,16 +169,6 @@ package struct CommandBuilder: ImageBuilder {
             case .launcherLost: reason = "the server is stopping"
             }
             throw ContainerError(.buildFailed, BuildContext.failure(reason, lines))
-        }
-    }
-
-    /// Storages of this kind mount themselves; a builder that was killed leaves that.
-    private static func unmount(_ place: String) {
-        let mounts = (try? String(contentsOfFile: "/proc/self/mounts", encoding: .utf8)) ?? ""
-        for line in mounts.split(separator: "\n").reversed() {
-            let fields = line.split(separator: " ")
-            guard fields.count > 1, fields[1].hasPrefix(place + "/") else { continue }
-            umount2(String(fields[1]), Int32(MNT_DETACH))
         }
     }
 }
