@@ -22,6 +22,10 @@ static const unsigned char python_weir_runner_events_py[] = {
 #embed "Assets/python/weir_runner/events.py"
 };
 
+static const unsigned char python_weir_runner_forking_py[] = {
+#embed "Assets/python/weir_runner/forking.py"
+};
+
 static const unsigned char python_weir_runner_jsontext_py[] = {
 #embed "Assets/python/weir_runner/jsontext.py"
 };
@@ -152,6 +156,7 @@ static const struct weir_runtime_file files[] = {
     {"python/weir_runner/__init__.py", python_weir_runner__init__py, sizeof python_weir_runner__init__py},
     {"python/weir_runner/answers.py", python_weir_runner_answers_py, sizeof python_weir_runner_answers_py},
     {"python/weir_runner/events.py", python_weir_runner_events_py, sizeof python_weir_runner_events_py},
+    {"python/weir_runner/forking.py", python_weir_runner_forking_py, sizeof python_weir_runner_forking_py},
     {"python/weir_runner/jsontext.py", python_weir_runner_jsontext_py, sizeof python_weir_runner_jsontext_py},
     {"python/weir_runner/loading.py", python_weir_runner_loading_py, sizeof python_weir_runner_loading_py},
     {"python/weir_runner/logs.py", python_weir_runner_logs_py, sizeof python_weir_runner_logs_py},

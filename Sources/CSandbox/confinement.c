@@ -27,6 +27,12 @@ int filters_setup(const uint32_t bytes[weir_filter_count], const char *programs)
     return 0;
 }
 
+const void *filter_program(uint32_t number, uint32_t *bytes) {
+    if (number == 0 || number > weir_filter_count) return NULL;
+    *bytes = (uint32_t)(filter_lengths[number - 1] * sizeof(struct sock_filter));
+    return filters[number - 1];
+}
+
 int raise_loopback(void) {
     int socket_ = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     if (socket_ < 0) return errno;
@@ -89,33 +95,37 @@ int weir_landlock_version(void) {
     return version < 0 ? 0 : (int)version;
 }
 
-static int enter_landlock(const struct weir_start *start, const struct entry_strings *strings, struct failure *failure) {
+int landlock_rules(const struct weir_start *start, const struct entry_strings *strings, struct failure *failure) {
+    if (!(start->head.flags & weir_start_landlock)) return -1;
     // Rights that hold for files as well as for folders: execute, write, read, truncate, ioctl on devices.
     const uint64_t of_files = 1 | 1 << 1 | 1 << 2 | 1 << 14 | 1 << 15;
     struct landlock_sets sets = {start->landlock_files, start->landlock_network, start->landlock_scopes};
     // An older kernel takes a shorter struct; a field that it does not know must not be there.
     size_t size = sets.scopes ? sizeof sets : sets.network ? 16 : 8;
     int rules = (int)syscall(sys_landlock_create_ruleset, &sets, size, 0);
-    if (rules < 0) return fail(failure, weir_stage_landlock, (int)start->entry_count);
+    if (rules < 0) return fail(failure, weir_stage_landlock, (int)start->entry_count) - 1;
     for (uint32_t i = 0; i < start->entry_count; i++) {
         const struct weir_entry *entry = &start->entries[i];
         if (entry->kind != weir_entry_allow) continue;
         int place = open(strings->target[i], O_PATH | O_CLOEXEC);
         if (place < 0 && errno == ENOENT && (entry->flags & weir_mount_optional)) continue;
         struct stat status;
-        if (place < 0 || fstat(place, &status) < 0) return fail(failure, weir_stage_landlock, (int)i);
+        if (place < 0 || fstat(place, &status) < 0) return fail(failure, weir_stage_landlock, (int)i) - 1;
         struct landlock_path rule = {S_ISDIR(status.st_mode) ? entry->size : entry->size & of_files, place};
-        if (syscall(sys_landlock_add_rule, rules, 1, &rule, 0) < 0) return fail(failure, weir_stage_landlock, (int)i);
+        if (syscall(sys_landlock_add_rule, rules, 1, &rule, 0) < 0) return fail(failure, weir_stage_landlock, (int)i) - 1;
         close(place);
     }
-    if (syscall(sys_landlock_restrict_self, rules, 0) < 0)
-        return fail(failure, weir_stage_landlock, (int)start->entry_count);
-    close(rules);
-    return 0;
+    return rules;
 }
 
 int confine(const struct weir_start *start, const struct entry_strings *strings, struct failure *failure) {
-    if ((start->head.flags & weir_start_landlock) && enter_landlock(start, strings, failure) < 0) return -1;
+    int rules = landlock_rules(start, strings, failure);
+    if (rules == -2) return -1;
+    if (rules >= 0) {
+        if (syscall(sys_landlock_restrict_self, rules, 0) < 0)
+            return fail(failure, weir_stage_landlock, (int)start->entry_count);
+        close(rules);
+    }
     if (start->filter == 0) return 0;
     uint32_t index = start->filter - 1;
     struct sock_fprog program = {(unsigned short)filter_lengths[index], filters[index]};

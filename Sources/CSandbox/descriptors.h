@@ -8,7 +8,7 @@
 // One message on a SEQPACKET socket with descriptors beside it (unix(7), SCM_RIGHTS). Negative ones are left out when
 // sent, so who sends several of which some may be missing says in the message which.
 
-enum { descriptor_maximum = 8 };
+enum { descriptor_maximum = 32 };
 
 static inline ssize_t send_with_descriptors(int socket, const void *bytes, size_t length, const int *descriptors, int count) {
     struct iovec part = {.iov_base = (void *)bytes, .iov_len = length};

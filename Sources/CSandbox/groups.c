@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "folder_entries.h"
+#include "system_calls.h"
 
 enum { leftover_maximum = 512, quota_period = 100000 };
 
@@ -106,6 +107,23 @@ int groups_create(uint64_t slot, const struct weir_start *start, struct slot_gro
         groups_remove(slot);
     }
     return error;
+}
+
+int groups_for_child(uint64_t slot, const struct slot_groups *groups, const struct weir_id_map *users) {
+    if (groups->unified < 0) return -1;
+    if (users->count > 1) {
+        // A process is born in a group by who may write to the group's list and to that of the next group above both
+        // (cgroups(7), "delegation containment"). The zygote is another user than the launcher. It gets the one folder as
+        // a mount of its own, from which no way leads up.
+        char own[64];
+        snprintf(own, sizeof own, "%llu/cgroup.procs", (unsigned long long)slot);
+        if (fchownat(trees[weir_group_unified], own, users->outside, (gid_t)-1, 0) < 0
+            || fchownat(trees[weir_group_unified], "cgroup.procs", users->outside, (gid_t)-1, 0) < 0)
+            return -1;
+    }
+    // AT_EMPTY_PATH
+    int folder = (int)syscall(sys_open_tree, groups->unified, "", open_tree_clone | O_CLOEXEC | 0x1000u);
+    return folder >= 0 ? folder : fcntl(groups->unified, F_DUPFD_CLOEXEC, 0);
 }
 
 void groups_close(struct slot_groups *groups) {

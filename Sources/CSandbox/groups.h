@@ -19,6 +19,9 @@ struct group_usage {
 int groups_setup(const char *const directories[weir_group_count], uint32_t unified_controls);
 // Makes a slot's groups with its limits and opens them; 0 or an errno, with nothing left.
 int groups_create(uint64_t slot, const struct weir_start *start, struct slot_groups *groups);
+// The folder of the unified tree for a zygote that is to let a child be born in it, -1 where there is none; `users` is the
+// zygote's map of ids. The caller closes it.
+int groups_for_child(uint64_t slot, const struct slot_groups *groups, const struct weir_id_map *users);
 void groups_close(struct slot_groups *groups);
 // Moves the calling process in; 0 or an errno.
 int groups_enter(const struct slot_groups *groups);

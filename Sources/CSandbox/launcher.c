@@ -37,6 +37,8 @@ struct slot {
     uint32_t flags;  // of its start
     int is_ready, is_frozen;
     int mounts, network;  // its namespaces, once it is ready; -1 where it has none of its own
+    int users, processes;  // the same of a zygote
+    int forks;             // where a zygote is asked to fork; -1 for others
     struct weir_status failed, ended;  // kind 0: not said
     int64_t ends_by;  // it was asked to end; what is left then is killed. 0: it was not asked
 };
@@ -108,13 +110,15 @@ static void fill_usage(struct weir_reply *reply, const struct slot *slot) {
 // Reads what a worker has said.
 static void read_status(struct slot *slot) {
     struct weir_status said;
-    int namespaces[2];
-    while (receive_with_descriptors(slot->status, &said, sizeof said, namespaces, 2) == sizeof said) {
+    int namespaces[4];
+    while (receive_with_descriptors(slot->status, &said, sizeof said, namespaces, 4) == sizeof said) {
         if (said.kind == weir_status_ready && !slot->is_ready) {
-            int has_mounts = (slot->flags & weir_start_new_mount) != 0;
+            int next = 0;
             slot->is_ready = 1;
-            slot->mounts = has_mounts ? namespaces[0] : -1;
-            slot->network = slot->flags & weir_start_new_net ? namespaces[has_mounts] : -1;
+            slot->mounts = slot->flags & weir_start_new_mount ? namespaces[next++] : -1;
+            slot->network = slot->flags & weir_start_new_net ? namespaces[next++] : -1;
+            slot->users = slot->flags & weir_start_zygote ? namespaces[next++] : -1;
+            slot->processes = slot->flags & weir_start_zygote ? namespaces[next] : -1;
         }
         if (said.kind == weir_status_failed && slot->failed.kind == 0) slot->failed = said;
         if (said.kind == weir_status_ended) slot->ended = said;
@@ -198,8 +202,9 @@ static void slot_ended(struct slot *slot, int status, const struct rusage *usage
         groups_remove(slot->number);
         groups_sweep();
     }
-    const int own[] = {slot->pidfd, slot->status, slot->mounts, slot->network};
-    for (int i = 0; i < 4; i++) {
+    const int own[] = {
+        slot->pidfd, slot->status, slot->mounts, slot->network, slot->users, slot->processes, slot->forks};
+    for (int i = 0; i < 7; i++) {
         if (own[i] >= 0) close(own[i]);
     }
     if (slot->ends_by) ending_total--;
@@ -232,7 +237,19 @@ static void start(const struct weir_start *request, const char *strings, int led
         answer(&reply, NULL, 0);
         return;
     }
-    struct weir_started started = weir_worker_start(request, strings, ledger, alive);
+    struct zygote zygote = {-1, -1, -1};
+    if (request->head.kind == weir_request_fork) {
+        struct slot *slot = slot_of_number(request->zygote);
+        if (!slot || !(slot->flags & weir_start_zygote) || !wait_until_ready(slot)) {
+            reply.error = ESRCH;
+            reply.stage = weir_stage_zygote;
+            answer(&reply, NULL, 0);
+            return;
+        }
+        zygote = (struct zygote){slot->users, slot->processes, slot->forks};
+    }
+    struct weir_started started =
+        weir_worker_start(request, strings, ledger, alive, zygote.forks >= 0 ? &zygote : NULL);
     reply.error = started.error;
     reply.stage = (int32_t)started.stage;
     reply.detail = started.detail;
@@ -240,7 +257,8 @@ static void start(const struct weir_start *request, const char *strings, int led
     if (started.error == 0) {
         slots[slot_total++] = (struct slot){
             .number = request->head.slot, .pid = started.pid, .pidfd = started.pidfd, .status = started.status,
-            .flags = request->head.flags, .mounts = -1, .network = -1};
+            .flags = request->head.flags, .mounts = -1, .network = -1, .users = -1, .processes = -1,
+            .forks = started.forks};
     }
     answer(&reply, started.descriptors, started.error == 0 ? 3 : 0);
     for (int i = 0; i < 3; i++) {
@@ -329,7 +347,7 @@ static union {
 } input;
 
 static size_t size_of(uint32_t kind) {
-    return kind == weir_request_start ? sizeof input.start
+    return kind == weir_request_start || kind == weir_request_fork ? sizeof input.start
         : kind == weir_request_setup  ? sizeof input.setup
         : kind == weir_request_attach || kind == weir_request_detach ? sizeof input.attach
                                       : sizeof input.request;
@@ -354,7 +372,7 @@ static int serve(void) {
         answer(&reply, NULL, 0);
     } else if (request->kind == weir_request_setup) {
         setup(&input.setup, strings);
-    } else if (request->kind == weir_request_start) {
+    } else if (request->kind == weir_request_start || request->kind == weir_request_fork) {
         start(&input.start, strings, passed);
     } else if (request->kind == weir_request_kill) {
         struct slot *slot = slot_of_number(request->slot);

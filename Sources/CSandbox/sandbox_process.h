@@ -18,6 +18,10 @@ struct plan {
     int input, output, error_output, control, ledger;  // the program's ends
     int status;                                        // says how it failed or ended
     int go[2];                                         // says that the id maps are written
+    int forks[2];                                      // a zygote's socket to the launcher; its end is the second
+    // Where the zygote forks the program, else -1: says that the sandbox is there; is closed when the program has ended.
+    int there, stay;
+    int not_its_own[2];                                // the others' ends of these
     int alive[2];                                      // its writing end is closed when the launcher is gone
     struct slot_groups groups;
 };

@@ -72,6 +72,7 @@ int detached_scratch(uint64_t size, uint64_t count, unsigned mode, uint32_t uid,
 
 static int bind(
     int root, const struct weir_entry *entry, int prepared, const char *source, const char *target) {
+    if (prepared == mount_left_out) return 0;
     int mount = prepared >= 0 ? prepared : detached_mount(source, entry->flags, 0, 0);
     if (mount < 0) return errno == ENOENT && (entry->flags & weir_mount_optional) ? 0 : errno;
     struct stat status;

@@ -12,7 +12,9 @@ struct failure {
 };
 
 // Source and target of each entry of a start, and the mount where that could not wait: the map of an owner needs the
-// numbers that the launcher sees processes by. -1: it is made when it is needed.
+// numbers that the launcher sees processes by, and a zygote's user cannot reach what the launcher can. -1: it is made when
+// it is needed.
+enum { mount_left_out = -2 };
 struct entry_strings {
     const char *source[weir_entry_count];
     const char *target[weir_entry_count];

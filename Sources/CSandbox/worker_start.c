@@ -17,6 +17,7 @@
 #include "request_strings.h"
 #include "sandbox_process.h"
 #include "system_calls.h"
+#include "zygote_fork.h"
 
 static void close_all(const int *descriptors, int count) {
     for (int i = 0; i < count; i++) {
@@ -77,12 +78,24 @@ static int split(const struct weir_start *start, const char *strings, struct pla
     return is_used_up(&rest) ? 0 : EINVAL;
 }
 
-static int prepare_mounts(const struct weir_start *start, struct plan *plan) {
+// Whether the process has a user of its own in a user namespace that the launcher maps for it: then it can reach less than
+// the launcher, which makes the mounts of its root.
+static int has_mapped_users(const struct weir_start *start) { return start->uid_map.count > 1; }
+
+static uint32_t outside(const struct weir_id_map *map, uint32_t id) {
+    return map->count > 1 ? map->outside + (id - map->inside) : id;
+}
+
+static int prepare_mounts(const struct weir_start *start, struct plan *plan, int all) {
     for (uint32_t i = 0; i < start->entry_count; i++) {
         const struct weir_entry *entry = &start->entries[i];
-        if (entry->kind != weir_entry_bind || !(entry->flags & weir_mount_as_user)) continue;
-        plan->entries.mount[i] = detached_mount(plan->entries.source[i], entry->flags, start->uid, start->gid);
-        if (plan->entries.mount[i] < 0 && !(errno == ENOENT && (entry->flags & weir_mount_optional))) return (int)i;
+        if (entry->kind != weir_entry_bind || (!all && !(entry->flags & weir_mount_as_user))) continue;
+        plan->entries.mount[i] = detached_mount(
+            plan->entries.source[i], entry->flags, outside(&start->uid_map, start->uid),
+            outside(&start->gid_map, start->gid));
+        if (plan->entries.mount[i] >= 0) continue;
+        if (errno != ENOENT || !(entry->flags & weir_mount_optional)) return (int)i;
+        plan->entries.mount[i] = mount_left_out;
     }
     return -1;
 }
@@ -129,12 +142,13 @@ static void run(struct plan *plan, struct weir_started *started) {
 }
 
 struct weir_started weir_worker_start(
-    const struct weir_start *start, const char *strings, int ledger, const int alive[2]) {
-    struct weir_started started = {.pid = -1, .pidfd = -1, .descriptors = {-1, -1, -1}, .status = -1};
+    const struct weir_start *start, const char *strings, int ledger, const int alive[2], const struct zygote *zygote) {
+    struct weir_started started = {.pid = -1, .pidfd = -1, .descriptors = {-1, -1, -1}, .status = -1, .forks = -1};
     static struct plan plan;  // too large for a comfortable stack; there is one thread
     plan = (struct plan){
         .start = start, .launcher = getpid(), .ledger = ledger, .alive = {alive[0], alive[1]},
         .input = -1, .output = -1, .error_output = -1, .control = -1, .status = -1, .go = {-1, -1},
+        .forks = {-1, -1}, .there = -1, .stay = -1, .not_its_own = {-1, -1},
         .groups = {.tasks = {-1, -1, -1}, .unified = -1},
     };
     started.error = split(start, strings, &plan);
@@ -143,10 +157,13 @@ struct weir_started weir_worker_start(
         started.error = open_channels(&plan, start->head.flags & weir_start_on_stdio, &started);
         if (!started.error && (start->head.flags & weir_start_new_user) && pipe2(plan.go, O_CLOEXEC) < 0)
             started.error = errno;
+        if (!started.error && (start->head.flags & weir_start_zygote)
+            && socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, plan.forks) < 0)
+            started.error = errno;
         started.stage = started.error ? weir_stage_descriptors : weir_stage_none;
     }
     for (int i = 0; i < weir_entry_count; i++) plan.entries.mount[i] = -1;
-    int unprepared = started.error == 0 ? prepare_mounts(start, &plan) : -1;
+    int unprepared = started.error == 0 ? prepare_mounts(start, &plan, zygote || has_mapped_users(start)) : -1;
     if (unprepared >= 0) {
         started.error = errno;
         started.stage = weir_stage_entry;
@@ -158,8 +175,14 @@ struct weir_started weir_worker_start(
         started.stage = started.error ? weir_stage_groups : weir_stage_none;
         has_groups = started.error == 0;
     }
-    if (started.error == 0) run(&plan, &started);
-    close_all((int[]){plan.input, plan.output, plan.error_output, plan.control, plan.status, plan.go[0], plan.go[1]}, 7);
+    if (started.error == 0) {
+        if (zygote) run_forked(&plan, zygote, &started);
+        else run(&plan, &started);
+    }
+    if (started.error == 0) started.forks = plan.forks[0];
+    else if (plan.forks[0] >= 0) close(plan.forks[0]);
+    close_all((int[]){plan.input, plan.output, plan.error_output, plan.control, plan.status, plan.go[0], plan.go[1],
+                  plan.forks[1]}, 8);
     close_all(plan.entries.mount, weir_entry_count);
     groups_close(&plan.groups);
     if (started.error != 0) {

@@ -16,6 +16,7 @@ extension FunctionInvoker {
         state.versions[pool] = version
         var definition = PoolMachine.Definition(version)
         definition.flavour = kinds.first { $0.runs(version) }?.flavour(of: version)
+        definition.canFork = definition.flavour.map(canFork) ?? false
         definition.endsAfterAnswer = state.endAfterAnswer.contains(version.digest)
         state.machine.define(pool, definition, now: now, &actions)
         return pool
@@ -43,11 +44,14 @@ extension FunctionInvoker {
         }
     }
 
+    /// Whether there can be a zygote for stems of a flavour.
+    private func canFork(_ flavour: String) -> Bool { kinds.contains { $0.forks(flavour) } }
+
     /// Stems that are to wait for functions of these runtimes though none has been called yet.
     package func prepareStems(for runtimes: Set<FunctionVersion.Runtime>) {
         handle { state, now, actions in
             for flavour in runtimes.compactMap({ runtime in kinds.lazy.compactMap { $0.flavour(of: runtime) }.first }) {
-                state.machine.know(flavour, isUsual: true, now)
+                state.machine.know(flavour, isUsual: true, canFork: canFork(flavour), now)
             }
             state.machine.handle(.tick, now: now, &actions)
         }
@@ -67,6 +71,7 @@ extension PoolMachine.Definition {
         memory = limits.memory + version.staging.outputMemory
         runs = limits.scaling.runs
         runsPerKey = limits.scaling.runsPerKey
+        slots = limits.scaling.concurrentEvents
         isContainer = version.runtime == .container
     }
 }

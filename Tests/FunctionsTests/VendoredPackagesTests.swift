@@ -37,4 +37,25 @@ struct VendoredPackagesTests {
             read("requirements.txt", runtime: "nodejs")
                 == "requirements: for nodejs this names the package.json of the code, or lists packages")
     }
+
+    @Test func severalEventsAtATimeAreForRuntimesThatCan() throws {
+        func message(_ document: JSONObject) -> String {
+            do {
+                let spec = try FunctionSpec(.object(document))
+                return spec.document["concurrentEvents"]?.text ?? "1"
+            } catch {
+                return "\(error)"
+            }
+        }
+        #expect(message(["file": "a.py", "concurrentEvents": 8]) == "8")
+        #expect(message(["file": "a.py"]) == "1")
+        #expect(message(["file": "a.py", "concurrentEvents": 0]).hasPrefix("concurrentEvents: "))
+        #expect(
+            message(["file": "a", "runtime": "executable", "concurrentEvents": 2])
+                == "concurrentEvents: only functions in python and nodejs take several events at a time in one worker")
+        #expect(
+            message(["file": "a.py", "input": "file", "concurrentEvents": 2])
+                == "concurrentEvents: a function with files, outputs, mounts or a network takes one event at a time in a worker"
+        )
+    }
 }

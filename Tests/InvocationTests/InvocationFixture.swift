@@ -42,6 +42,9 @@ final class InvocationFixture: FunctionCatalog {
         ["/usr/bin/node", "/usr/local/bin/node"].first { FileManager.default.isExecutableFile(atPath: $0) }
     }
     static var hasNode: Bool { node != nil }
+    static var hasSwift: Bool {
+        FileManager.default.isExecutableFile(atPath: InvocationConfiguration.defaultSwift)
+    }
 
     /// Workers are isolated as well as this host does it; they see the fixture's folder, and may write there.
     init(
@@ -124,6 +127,14 @@ final class InvocationFixture: FunctionCatalog {
     ) throws -> FunctionReference {
         try add(
             name, .nodejs, file ?? "\(name).js", source, handler, parameters, environment, FunctionStaging(), change)
+    }
+
+    /// Adds a function of Swift sources, which are still to be built.
+    func swift(_ name: String, _ files: [String: String]) throws -> FunctionReference {
+        let entry = try #require(files.keys.sorted().first)
+        let function = try add(name, .swift, entry, files[entry] ?? "", nil, [:], [], FunctionStaging(), { _ in })
+        for (path, content) in files where path != entry { try add(path, content, to: function) }
+        return function
     }
 
     /// Adds a function that is a program with a `#!` line.

@@ -1,5 +1,6 @@
 """From an interpreter that waits to the function that it runs."""
 
+import marshal
 import os
 import sys
 
@@ -36,19 +37,20 @@ def specialise(settings):
 
 def load(settings):
     directory = settings["directory"]
-    path = os.path.join(directory, settings["entry"])
+    path = directory + "/" + settings["entry"]
+    above, _, file = path.rpartition("/")
     os.chdir(directory)
-    find(directory, os.path.dirname(path), settings.get("paths", ()))
+    find(directory, above, settings.get("paths", ()))
     bytecode = settings.get("bytecode")
     if bytecode:
         sys.pycache_prefix = bytecode
     sys.dont_write_bytecode = True
-    name = os.path.splitext(os.path.basename(path))[0]
+    name = file.rpartition(".")[0] or file
     name = name if name not in sys.modules else "function_" + name
     module = type(sys)(name)
     module.__file__ = path
     sys.modules[name] = module
-    exec(code_of(name, path), module.__dict__)
+    exec(code_of(path, bytecode), module.__dict__)
     wanted = settings.get("handler")
     names = [wanted] if wanted else ["handle_batch", "handle", "main"]
     for one in names:
@@ -61,32 +63,64 @@ def load(settings):
         settings["entry"]))
 
 
+_system = None
+
+
+def system_packages():
+    """Installed packages of the system: the interpreter runs without `site`, and they are still for use."""
+    global _system
+    if _system is None:
+        version = "python%d.%d" % sys.version_info[:2]
+        _system = [root for root in (
+            "/usr/local/lib/%s/dist-packages" % version, "/usr/lib/python3/dist-packages",
+            "%s/lib/%s/site-packages" % (sys.prefix, version)) if os.path.isdir(root)]
+    return _system
+
+
 def find(directory, above, paths):
     """Where modules are looked for: the function's own, the standard library, what it depends on, the system's."""
-    # The interpreter runs without `site`; installed packages of the system are still for use, behind the function's own.
-    version = "python%d.%d" % sys.version_info[:2]
-    system = ("/usr/local/lib/%s/dist-packages" % version, "/usr/lib/python3/dist-packages",
-              "%s/lib/%s/site-packages" % (sys.prefix, version))
     own = [directory] if directory == above else [directory, above]
-    sys.path[:] = own + sys.path + list(paths) + [root for root in system if os.path.isdir(root)]
-    # A module that was loaded beforehand must not hide the function's own file of that name.
-    loaded = sys.modules.keys() - CORE
+    sys.path[:] = own + sys.path + list(paths) + system_packages()
+    # A module that was loaded beforehand must not hide the function's own file of that name. Only its names are looked up:
+    # to look at all modules would write to the reference counts of them all, which a forked worker shares with others.
+    modules = sys.modules
     for folder in own:
         for file in os.listdir(folder):
             name = file.partition(".")[0]
-            if name in loaded and name != "weir_runner":
-                for one in [one for one in loaded if one == name or one.startswith(name + ".")]:
-                    sys.modules.pop(one, None)
+            if name in modules and name not in CORE and name != "weir_runner":
+                for one in [one for one in modules if one == name or one.startswith(name + ".")]:
+                    modules.pop(one, None)
 
 
-def code_of(name, path):
-    """The entry's code: compiled when it was deployed, if there is a cache and it is of this source, else now."""
-    if sys.pycache_prefix and path.endswith(".py"):
-        loader = sys.modules["_frozen_importlib_external"].SourceFileLoader(name, path)
-        return loader.get_code(name)
-    with open(path, "rb") as file:
-        source = file.read()
-    return compile(source, path, "exec", dont_inherit=True)
+def code_of(path, bytecode):
+    """The entry's code: compiled when it was deployed, if it was, else now."""
+    if bytecode:
+        try:
+            # As the interpreter itself lays it: a head of 16 bytes (PEP 552), then the code. The folder belongs to this
+            # code and this interpreter alone, so there is nothing to compare.
+            stem, _, ending = path.rpartition(".")
+            if ending == "py":
+                above, _, file = stem.rpartition("/")
+                cached = "%s%s/%s.%s.pyc" % (bytecode, above, file, sys.implementation.cache_tag)
+                return marshal.loads(contents(cached)[16:])
+        except (OSError, ValueError, EOFError, TypeError):
+            pass
+    return compile(contents(path), path, "exec", dont_inherit=True)
+
+
+def contents(path):
+    file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        size = os.fstat(file).st_size
+        data = os.read(file, size + 1)
+        while len(data) < size:
+            more = os.read(file, size - len(data))
+            if not more:
+                break
+            data += more
+        return data
+    finally:
+        os.close(file)
 
 
 def kind_of(handler, name):

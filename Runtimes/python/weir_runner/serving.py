@@ -8,7 +8,7 @@ from .events import Context, Event, Function, event_of_arguments, monotonic_ns
 from .jsontext import encode
 from .loading import is_coroutine_function, specialise
 from .logs import flush_logs, open_logs, state
-from .wire import CONTROL, Answers, Control, Ledger, head
+from .wire import CONTROL, Answers, Control, head
 
 new_event = Event.__new__
 
@@ -155,17 +155,16 @@ def main(is_stem=False):
     """The life of a runner that was started as a program."""
     os.set_inheritable(CONTROL, False)
     control = Control()
-    ledger = Ledger()
     open_logs()
     if is_stem:
         from .stem import warm
 
         warm()
         control.frame(b'{"stem":true}\n')
-    serve(control, ledger)
+    serve(control)
 
 
-def serve(control, ledger):
+def serve(control):
     """Waits for the settings, then for calls, until the socket ends."""
     settings, _ = head(control.read())
     try:
@@ -191,7 +190,7 @@ def serve(control, ledger):
         control.frame(encode(hello).encode() + b"\n")
         serve_overlapping(control, handler, kind, overlap)
     control.frame(encode(hello).encode() + b"\n")
-    answers = Answers(control, ledger)
+    answers = Answers(control)
     run = RUN[kind]
     while True:
         frame = control.read()
@@ -199,7 +198,7 @@ def serve(control, ledger):
         state.frame = number
         state.sequence += 1 << 32
         state.index = 0
-        answers.begin(number)
+        answers.begin(number, 1 if kind == "batch" else len(calls))
         run(handler, calls, frame, base, answers.add)
         answers.flush()
         # The frame is let go before the wait for the next one.

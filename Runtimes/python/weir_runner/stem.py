@@ -14,8 +14,10 @@ def warm():
     import json  # noqa: F401
 
     from .jsontext import encode, loads
+    from .loading import system_packages
     from .serving import run_events
 
+    system_packages()
     module = {}
     exec(compile(HANDLER, "warm", "exec", dont_inherit=True), module)
     data = b'{"a":[1,2.5,"x",null]}'

@@ -1,6 +1,5 @@
 """The control socket and the ledger."""
 
-import mmap
 import os
 
 from .jsontext import scan
@@ -11,16 +10,14 @@ LEDGER_HEAD = 64
 CHUNK = 1 << 16
 
 
-class Ledger:
-    """Answers that outlive this process: counters (frame, first line, bytes), then the lines."""
+def map_ledger():
+    """Memory that outlives this process: counters (frame, first line, bytes), then lines."""
+    import mmap
 
-    def __init__(self):
-        size = os.fstat(LEDGER).st_size
-        memory = mmap.mmap(LEDGER, size)
-        os.close(LEDGER)
-        self.view = memoryview(memory)
-        self.counters = self.view[:LEDGER_HEAD].cast("Q")
-        self.size = size
+    size = os.fstat(LEDGER).st_size
+    view = memoryview(mmap.mmap(LEDGER, size))
+    os.close(LEDGER)
+    return view, view[:LEDGER_HEAD].cast("Q"), size
 
 
 class Control:
@@ -68,24 +65,32 @@ def head(frame):
 
 
 class Answers:
-    """Lines on their way: into the ledger one by one, onto the socket together."""
+    """Lines on their way: into the ledger one by one, so that they outlive a crash of a later call; onto the socket
+    together. A line that is alone in its frame goes out at once, and until there is another kind of frame there is no
+    ledger: memory that most workers do not touch."""
 
-    def __init__(self, control, ledger):
+    def __init__(self, control):
         self.control = control
-        self.view = ledger.view
-        self.counters = ledger.counters
-        self.size = ledger.size
+        self.view = self.counters = None
+        self.size = 0
         self.used = LEDGER_HEAD
         self.count = 0
+        self.add = control.frame
 
-    def begin(self, number):
+    def begin(self, number, lines):
+        if lines == 1:
+            self.add = self.control.frame
+            return
+        if self.view is None:
+            self.view, self.counters, self.size = map_ledger()
         self.counters[2] = 0
         self.counters[1] = 0
         self.counters[0] = number
         self.used = LEDGER_HEAD
         self.count = 0
+        self.add = self.keep
 
-    def add(self, line):
+    def keep(self, line):
         end = self.used + len(line)
         if end > self.size:
             self.flush()

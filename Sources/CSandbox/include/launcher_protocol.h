@@ -18,6 +18,7 @@ enum weir_request_kind {
     weir_request_detach = 6,  // struct weir_attach: takes it out again
     weir_request_freeze = 7,
     weir_request_thaw = 8,
+    weir_request_fork = 10,   // struct weir_start with a zygote: that one forks the program
     weir_request_listen = 9,  // a listening TCP socket on 127.0.0.1 inside the sandbox; `flags` is the port, 0 for any
 };
 
@@ -49,6 +50,7 @@ enum weir_stage {
     weir_stage_namespace,  // the running sandbox's namespace cannot be entered
     weir_stage_source,     // what is to be attached
     weir_stage_target,     // where it is to be attached
+    weir_stage_zygote,     // the process that is to fork, or its namespaces
 };
 
 // Flags of a start.
@@ -71,6 +73,8 @@ enum {
     weir_start_dry = 1 << 13,       // everything but the program: ends with status 0 instead
     weir_start_broad = 1 << 14,     // keeps its capabilities (in a user namespace of its own only)
     weir_start_control_is_input = 1 << 15,  // the socket of descriptor 3 is its stdin, too
+    weir_start_zygote = 1 << 16,    // forks programs of other sandboxes: has a socket for that on descriptor 5
+    weir_start_stem = 1 << 17,      // of a fork: the program says when it waits for its code
 };
 
 enum {
@@ -83,6 +87,8 @@ enum {
     // Where a worker finds its control socket and its ledger (see process_memory.h).
     weir_worker_control = 3,
     weir_worker_ledger = 4,
+    // Where a zygote finds its socket to the launcher.
+    weir_worker_forks = 5,
     // The file mode creation mask of workers: nothing for others.
     weir_worker_umask = 027,
     // Programs of seccomp that a setup may hand over, and the longest (BPF_MAXINSNS).
@@ -179,6 +185,7 @@ struct weir_start {
     uint32_t processes;                   // of the whole tree
     uint64_t memory;                      // of the whole tree, bytes
     uint64_t landlock_files, landlock_network, landlock_scopes;  // what is denied unless an entry allows it
+    uint64_t zygote;                      // of a fork: the slot that forks
 };
 
 // Strings: source (absolute, on the host; empty: a new tmpfs, whose folder comes back as a descriptor), target (absolute,
@@ -210,8 +217,9 @@ struct weir_reply {
 };
 
 // What a worker says on its status pipe: that its root file system is there (before that nothing may be mounted into it,
-// for it is still in the host's), that it could not become the program, how the program ended.
-enum { weir_status_failed = 1, weir_status_ended = 2, weir_status_ready = 3 };
+// for it is still in the host's), that it could not become the program, how the program ended; of a sandbox whose program
+// a zygote forks, before all that, its namespaces.
+enum { weir_status_failed = 1, weir_status_ended = 2, weir_status_ready = 3, weir_status_namespaces = 4 };
 struct weir_status {
     uint32_t kind;
     int32_t error;
@@ -220,6 +228,22 @@ struct weir_status {
     int32_t wait_status;  // of the program, as of waitpid(2)
     uint32_t reserved;
     uint64_t user_microseconds, system_microseconds, peak_kibibytes;
+};
+
+// What a zygote is asked for, on its socket to the launcher. Descriptors come along, in this order: the sandbox's process,
+// mount, ipc and uts namespace, its network namespace (if it has one of its own), the program's control socket, ledger,
+// standard output and error, where to say how it failed or ended (struct weir_status), where the sandbox says that it is
+// there (one byte, and a Landlock ruleset if there is one), what is to be kept open until the program has ended; then, as
+// the counts say, `tasks` files of control groups and the folder of one of version 2. The filter follows the struct.
+struct weir_fork {
+    uint64_t slot;
+    uint32_t flags;  // of the start
+    uint32_t uid, gid;
+    uint32_t limit_count;
+    uint32_t task_count, has_unified;
+    uint32_t filter_bytes;
+    uint32_t umask;
+    struct weir_limit limits[weir_limit_count];
 };
 
 // The launcher's whole life: serves requests on descriptor 0 until the other end is closed, then ends every process

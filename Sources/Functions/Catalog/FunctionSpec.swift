@@ -141,6 +141,7 @@ package struct FunctionSpec: Sendable, Hashable {
         self.limits = limits
         staging = try FunctionStaging(&reader)
         network = try NetworkRequest(&reader)
+        try Self.checkConcurrent(limits, runtime, staging, network, reader)
         if container != nil { try Self.checkContained(staging, network, reader) }
         description = try reader.string("description")
         call = try reader.word("call", of: FunctionVersion.Call.allCases.map(\.rawValue))

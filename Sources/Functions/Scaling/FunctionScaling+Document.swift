@@ -1,11 +1,12 @@
 internal import CloudEvents
 internal import Manifest
 
-/// The keys `concurrency`, `scale` and `limit` of a function.
+/// The keys `concurrency`, `concurrentEvents`, `scale` and `limit` of a function.
 extension FunctionVersion.Limits {
     private enum Range {
         static let workers = 1...1024
         static let runs = 1...1_000_000
+        static let events = 1...256
         static let idle = Int64(0)...(7 * 86_400_000)
         static let burst = Int64(0)...3_600_000
     }
@@ -13,6 +14,7 @@ extension FunctionVersion.Limits {
     mutating func readScaling(_ reader: inout DocumentReader) throws(DocumentError) {
         let workers = try reader.integer("concurrency", in: Range.workers)
         if let workers { concurrency = workers }
+        scaling.concurrentEvents = try reader.integer("concurrentEvents", in: Range.events) ?? 1
         if var scale = try reader.object("scale") { try read(scale: &scale, workers) }
         if var limit = try reader.object("limit") { try read(limit: &limit) }
     }
@@ -76,6 +78,7 @@ extension FunctionVersion.Limits {
     /// The keys as a manifest writes them; what is as usual is left out, `concurrency` excepted.
     func writeScaling(into members: inout JSONObject) {
         members["concurrency"] = .integer(Int64(concurrency))
+        if scaling.concurrentEvents != 1 { members["concurrentEvents"] = .integer(Int64(scaling.concurrentEvents)) }
         var scale = JSONObject()
         if scaling.minimum != 0 { scale["min"] = .integer(Int64(scaling.minimum)) }
         scale["idle"] = scaling.idle.map { .string(Quantity.text(milliseconds: $0)) }
@@ -100,6 +103,7 @@ extension FunctionVersion.Limits {
     /// What a version's document says beside `concurrency`; nothing for what is as usual, so that digests do not change
     /// when a key is added.
     func writeScalingVersion(into limits: inout JSONObject) {
+        if scaling.concurrentEvents != 1 { limits["concurrentEvents"] = .integer(Int64(scaling.concurrentEvents)) }
         if scaling.minimum != 0 { limits["minimum"] = .integer(Int64(scaling.minimum)) }
         limits["idle"] = scaling.idle.map { .integer($0) }
         if scaling.burst != FunctionScaling.defaultBurst { limits["burst"] = .integer(scaling.burst) }
@@ -109,6 +113,7 @@ extension FunctionVersion.Limits {
     mutating func readScalingVersion(_ limits: JSONValue?) {
         func integer(_ name: String) -> Int? { limits?[name]?.integer.flatMap { Int(exactly: $0) } }
         scaling.minimum = integer("minimum") ?? 0
+        scaling.concurrentEvents = integer("concurrentEvents") ?? 1
         scaling.idle = limits?["idle"]?.integer
         scaling.burst = limits?["burst"]?.integer ?? FunctionScaling.defaultBurst
         scaling.runs = integer("runs")

@@ -8,6 +8,8 @@ public struct FunctionScaling: Sendable, Hashable {
     public var idle: Int64?
     /// When calls would wait longer than this, all workers that are allowed start at once, milliseconds.
     public var burst = FunctionScaling.defaultBurst
+    /// Events that one worker handles at the same time.
+    public var concurrentEvents = 1
     /// Runs at the same time, all workers and versions together.
     public var runs: Int?
     /// Runs at the same time of calls that have the same key.

@@ -7,6 +7,8 @@ struct Answer {
     /// JSON.
     var result: [UInt8]
     var published: [Activation.Published]
+    /// The frame that it is to; said only by workers that run several calls at a time.
+    var frame: Int?
 
     /// The result of a function that returned nothing: one array for all of them.
     static let null = Array("null".utf8)
@@ -18,7 +20,7 @@ struct Answer {
         self.published = published
     }
 
-    /// Reads a runner's line: `[status, nanoseconds, result, [published, …]]`, the last two optional.
+    /// Reads a runner's line: `[status, nanoseconds, result, [published, …], frame]`, the last three optional.
     init(runnerLine line: UnsafeRawBufferPointer) throws(JSONError) {
         var scanner = JSONScanner(line)
         try scanner.expect(0x5B, "an array")
@@ -31,6 +33,7 @@ struct Answer {
             let range = try scanner.skipValue()
             if range.count != 4 || line[range.lowerBound] != 0x6E { result = Array(line[range]) }
             if scanner.consume(0x2C) { published = try Self.published(&scanner) }
+            if scanner.consume(0x2C) { frame = Int(clamping: try scanner.integer()) }
         }
         try scanner.expect(0x5D, "the end of the array")
         try scanner.expectEnd()

@@ -97,8 +97,11 @@ protocol WorkerKind: Sendable {
     /// The stems of a runtime without further dependencies.
     func flavour(of runtime: FunctionVersion.Runtime) -> String?
 
-    /// Whether there is such a flavour of this kind; whether a zygote can be had for it.
+    /// Whether there is such a flavour of this kind.
     func makes(_ flavour: String) -> Bool
+
+    /// Whether a zygote can be had for it.
+    func forks(_ flavour: String) -> Bool
 
     /// Starts a process that waits for code; `zygote` forks it when given. It tells its owner `ready` and at last
     /// `stemEnded`.
@@ -115,6 +118,7 @@ extension WorkerKind {
     func flavour(of version: FunctionVersion) -> String? { nil }
     func flavour(of runtime: FunctionVersion.Runtime) -> String? { nil }
     func makes(_ flavour: String) -> Bool { false }
+    func forks(_ flavour: String) -> Bool { false }
     func start(_ stem: Stem, zygote: Stem?) throws(SandboxError) { throw SandboxError(.startFailed, "no stems") }
     func startZygote(_ stem: Stem) throws(SandboxError) { throw SandboxError(.startFailed, "no zygote") }
 }

@@ -18,7 +18,9 @@ final class ProcessWorkers: WorkerKind {
     func runs(_ version: FunctionVersion) -> Bool { version.runtime != .container && version.runtime != .sequence }
 
     func make(_ order: WorkerOrder, owner: FunctionInvoker) -> any FunctionWorker {
-        WorkerSession(order, launcher: launcher, owner: owner)
+        order.version.limits.scaling.concurrentEvents > 1
+            ? OverlappingSession(order, launcher: launcher, owner: owner)
+            : WorkerSession(order, launcher: launcher, owner: owner)
     }
 
     func stop() async { await launcher.stop() }
@@ -62,6 +64,26 @@ final class ProcessWorkers: WorkerKind {
         guard let specification = flavours.withLock({ $0[stem.flavour] }) else {
             throw SandboxError(.startFailed, "there are no stems of the kind \(stem.flavour)")
         }
+        if let zygote = zygote?.worker {
+            stem.attach(try launcher.fork(from: zygote, specification, isStem: true, handler: stem))
+        } else {
+            stem.attach(try launcher.start(specification, handler: stem))
+        }
+    }
+
+    /// Only an interpreter that can fork, and only where sandboxes can be entered.
+    func forks(_ flavour: String) -> Bool {
+        launcher.isolation?.canFork == true
+            && flavours.withLock { $0[flavour]?.arguments.first } == configuration.python
+    }
+
+    func startZygote(_ stem: Stem) throws(SandboxError) {
+        guard forks(stem.flavour), var specification = flavours.withLock({ $0[stem.flavour] }) else {
+            throw SandboxError(.startFailed, "nothing forks stems of the kind \(stem.flavour)")
+        }
+        specification.arguments.removeLast()
+        specification.arguments.append("zygote")
+        specification.role = .zygote
         stem.attach(try launcher.start(specification, handler: stem))
     }
 }

@@ -1,6 +1,7 @@
 internal import CloudEvents
 internal import Egress
 internal import Functions
+internal import Glibc
 internal import Sandboxes
 internal import Staging
 internal import Synchronization
@@ -109,7 +110,7 @@ final class WorkerSession: FunctionWorker, WorkerHandler {
         }
         owner.equipping.allowScratch(&specification, version, canAttach: isolation?.canAttach == true)
         if let equipment { owner.equipping.complete(&specification, equipment) }
-        let worker = try launcher.start(specification, handler: self)
+        let worker = try start(specification)
         settle(on: worker)
         guard let equipment else {
             begin()
@@ -128,8 +129,17 @@ final class WorkerSession: FunctionWorker, WorkerHandler {
         }
     }
 
+    private func start(_ specification: WorkerSpecification) throws(SandboxError) -> Worker {
+        guard order.reason.way == .zygote else { return try launcher.start(specification, handler: self) }
+        guard let zygote = order.stem?.worker else {
+            throw SandboxError(.stemLost, "the process that forks workers has ended")
+        }
+        return try launcher.fork(from: zygote, specification, handler: self)
+    }
+
     private func begin() {
-        if version.runtime.isFramed { sendSettings(isStem: false) } else { becomeReady() }
+        // Who is forked has the environment of who forks.
+        if version.runtime.isFramed { sendSettings(isStem: order.reason.way == .zygote) } else { becomeReady() }
     }
 
     /// Gives a process that waits the version's folders, then tells it what it is to run.
@@ -371,7 +381,19 @@ final class WorkerSession: FunctionWorker, WorkerHandler {
 
     func worker(_ worker: Worker, ended end: WorkerEnd) {
         state.withLock { $0.wayOut }?.close()
+        if order.reason.way == .zygote, !state.withLock({ $0.isReady }), Self.isZygotesFault(end) {
+            owner.handle(.lostOnTheWay(id))
+        }
         owner.ended(self, end)
+    }
+
+    /// Whether a worker that was not ready yet ended because its zygote ended, and all that it had forked with it.
+    static func isZygotesFault(_ end: WorkerEnd) -> Bool {
+        switch end {
+        case .notStarted(let error): error.code == .stemLost
+        case .exited(let record): record.signal == SIGKILL && !record.outOfMemory
+        case .launcherLost: false
+        }
     }
 
     private func observer(_ state: borrowing State) -> ((Int, Activation.LogLine) -> Void)? {

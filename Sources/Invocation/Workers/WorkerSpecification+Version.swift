@@ -151,6 +151,8 @@ enum RunnerSettings {
         ])
         let imports = paths.imports(of: version)
         if !imports.isEmpty { settings["paths"] = .array(imports.map { .string($0) }) }
+        let events = version.limits.scaling.concurrentEvents
+        if events > 1 { settings["concurrent"] = .integer(Int64(events)) }
         if let handler = version.handler { settings["handler"] = .string(handler) }
         if isStem, !version.environment.isEmpty {
             // It was started without.

@@ -30,7 +30,9 @@ struct Isolation: Sendable {
     static var innerUser: UInt32 { 1_000 }
 
     /// A plan for a worker; `user` is its own id on the privileged way.
-    func plan(for sandbox: SandboxSpecification, user: UInt32) -> StartPlan {
+    ///
+    /// - Parameter innerUser: the same in the user namespace of a zygote.
+    func plan(for sandbox: SandboxSpecification, user: UInt32, innerUser: UInt32? = nil) -> StartPlan {
         var plan = StartPlan()
         guard !sandbox.onlyLimits else {
             // Processes are counted by user where no control group does it, and this one has no user of its own.
@@ -61,7 +63,8 @@ struct Isolation: Sendable {
             plan.userMap = .init(inside: Self.innerUser, outside: 0)
             plan.groupMap = .init(inside: Self.innerUser, outside: 0)
         }
-        plan.entries = system + RootFileSystem.own(of: sandbox, user: plan.user, mapsOwners: plan.mapsOwners)
+        let innerUser = innerUser ?? plan.user
+        plan.entries = system + RootFileSystem.own(of: sandbox, user: innerUser, mapsOwners: plan.mapsOwners)
         if landlockVersion >= 2 {
             // The root holds only what may be seen: here Landlock is the second wall, for what a mount or a namespace
             // should have kept out already.

@@ -36,6 +36,8 @@ package struct IsolationReport: Sendable, Hashable {
 
     /// Whether workers have a root file system of their own, into which something can be mounted while they run.
     package var canAttach: Bool { level >= 2 }
+    /// Whether workers can be forked by a process that has imported ahead.
+    package var canFork: Bool { level >= 2 }
     /// Whether the memory of a worker's whole tree is limited by the kernel.
     package var limitsTrees: Bool { level >= 3 }
 

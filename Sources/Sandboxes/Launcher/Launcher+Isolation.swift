@@ -73,8 +73,16 @@ extension Launcher {
             throw SandboxError(.isolationMissing, "the host's isolation has not been tried yet")
         }
         if let obstacle = isolation.report.obstacle { throw SandboxError(.isolationMissing, obstacle) }
+        if specification.role == .zygote {
+            guard isolation.hasZygotes else {
+                throw SandboxError(
+                    .isolationMissing, "this host's isolation does not allow processes that fork workers")
+            }
+            return isolation.plan(forZygote: sandbox)
+        }
         let user = isolation.way == .privileged && !sandbox.onlyLimits ? state.users.take() : 0
-        return isolation.plan(for: sandbox, user: user)
+        guard case .forked(let isStem) = specification.role else { return isolation.plan(for: sandbox, user: user) }
+        return isolation.plan(forked: sandbox, user: user, isStem: isStem)
     }
 }
 
@@ -90,12 +98,13 @@ extension Launcher.State {
 /// The user ids of this server's workers: no two that live have the same.
 struct UserNumbers: Sendable {
     private var used: Set<UInt32> = []
-    private var next = UInt32.random(in: 0..<Isolation.usersInBlock)
+    /// The first number of the block is that of zygotes.
+    private var next = UInt32.random(in: 1..<Isolation.usersInBlock)
 
     mutating func take() -> UInt32 {
         while true {
             let user = Isolation.firstUser + next
-            next = (next + 1) % Isolation.usersInBlock
+            next = next + 1 < Isolation.usersInBlock ? next + 1 : 1
             if used.insert(user).inserted { return user }
         }
     }

@@ -106,8 +106,29 @@ package final class Launcher: Sendable {
         }
     }
 
+    /// Lets a zygote fork a worker into a sandbox of its own. Otherwise as ``start(_:handler:)``.
+    ///
+    /// - Parameter isStem: it says so when it waits for its code.
+    /// - Throws: ``SandboxError/Code/stemLost`` when the zygote has ended; it may also come later, as the worker's end.
+    package func fork(
+        from zygote: Worker, _ specification: WorkerSpecification, isStem: Bool = false, handler: any WorkerHandler
+    ) throws(SandboxError) -> Worker {
+        var specification = specification
+        specification.role = .forked(isStem: isStem)
+        guard state.withLock({ $0.workers[zygote.slot] }) != nil else {
+            throw SandboxError(.stemLost, "the process that forks workers has ended")
+        }
+        let plan = try state.withLock { state throws(SandboxError) in try Self.plan(for: specification, &state) }
+        do {
+            return try start(specification, plan, zygote: zygote.slot, handler: handler)
+        } catch {
+            state.withLock { $0.users.give(back: plan.user) }
+            throw error
+        }
+    }
+
     func start(
-        _ specification: WorkerSpecification, _ plan: StartPlan, handler: any WorkerHandler
+        _ specification: WorkerSpecification, _ plan: StartPlan, zygote: UInt64? = nil, handler: any WorkerHandler
     ) throws(SandboxError) -> Worker {
         var (specification, plan) = (specification, plan)
         var ledger: Ledger?
@@ -126,7 +147,7 @@ package final class Launcher: Sendable {
         }
         do {
             if plan.level == 1 { try givePrivateFolder(&specification, &plan) }
-            let request = try StartRequest.encode(slot: slot, specification, plan)
+            let request = try StartRequest.encode(slot: slot, specification, plan, zygote: zygote)
             let worker = Worker(
                 slot: slot, specification: specification, plan: plan, ledger: ledger, handler: handler, control: self)
             let outcome: Result<Void, SandboxError> = state.withLock { state in

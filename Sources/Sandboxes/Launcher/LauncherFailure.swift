@@ -10,6 +10,8 @@ enum LauncherFailure {
         switch UInt32(bitPattern: reply.stage) {
         case weir_stage_exec.rawValue:
             return SandboxError(.startFailed, "the program \(program) cannot be started: \(reason)")
+        case weir_stage_zygote.rawValue:
+            return SandboxError(.stemLost, "the process that forks workers did not: \(reason)")
         case weir_stage_directory.rawValue:
             return SandboxError(.startFailed, "the folder \(specification.directory) cannot be entered: \(reason)")
         case weir_stage_limits.rawValue:

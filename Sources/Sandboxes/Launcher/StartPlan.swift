@@ -41,7 +41,18 @@ struct StartPlan: Sendable {
     var privateFolder: String?
     var landlock = LandlockSets()
 
+    /// Its user as its own user namespace numbers it.
+    var innerUser: UInt32 { Self.inner(user, userMap) }
+    var innerGroup: UInt32 { Self.inner(group, groupMap) }
+
+    /// Only a map of many ids is one of numbers that the launcher gives out.
+    private static func inner(_ id: UInt32, _ map: IDMap?) -> UInt32 {
+        guard let map, map.count > 1 else { return id }
+        return id - map.outside + map.inside
+    }
+
     mutating func set(_ flag: Int) { flags |= UInt32(flag) }
+    mutating func clear(_ flag: Int) { flags &= ~UInt32(flag) }
     func has(_ flag: Int) -> Bool { flags & UInt32(flag) != 0 }
 
     var hasProcessNamespace: Bool { has(weir_start_new_pid) }

@@ -4,7 +4,7 @@ internal import Glibc
 /// The bytes of requests to the launcher.
 enum StartRequest {
     static func encode(
-        slot: UInt64, _ specification: WorkerSpecification, _ plan: StartPlan
+        slot: UInt64, _ specification: WorkerSpecification, _ plan: StartPlan, zygote: UInt64? = nil
     ) throws(SandboxError) -> [UInt8] {
         var all = specification.arguments + specification.environment + [specification.directory]
         for entry in plan.entries { all += [entry.source, entry.target] }
@@ -19,7 +19,8 @@ enum StartRequest {
                     + "\(plan.entries.count) mounts, more than a start can hold")
         }
         var request = weir_start()
-        request.head = head(weir_request_start, slot: slot, strings: strings.count)
+        request.head = head(
+            zygote == nil ? weir_request_start : weir_request_fork, slot: slot, strings: strings.count)
         request.head.flags = plan.flags
         switch specification.framing {
         case .lengthPrefixed: break
@@ -32,8 +33,9 @@ enum StartRequest {
         if let processes = plan.processesOfUser { limits.append(.init(.processes, processes)) }
         request.limit_count = UInt32(limits.count)
         request.entry_count = UInt32(plan.entries.count)
-        request.uid = plan.user
-        request.gid = plan.group
+        request.uid = plan.innerUser
+        request.gid = plan.innerGroup
+        request.zygote = zygote ?? 0
         if let map = plan.userMap { request.uid_map = map.record }
         if let map = plan.groupMap { request.gid_map = map.record }
         request.filter = UInt32(plan.filter?.rawValue ?? 0)

@@ -13,6 +13,16 @@ package struct WorkerSpecification: Sendable, Hashable {
         var isOnStandardStreams: Bool { self == .lines }
     }
 
+    /// How the process comes to be.
+    package enum Role: Sendable, Hashable {
+        /// It is started as a program.
+        case program
+        /// A program that forks others: it gets a socket for that on descriptor 5. Only in a sandbox.
+        case zygote
+        /// A zygote forks it: of the arguments, the environment and the directory nothing counts. A stem says when it waits.
+        case forked(isStem: Bool)
+    }
+
     /// One limit of setrlimit(2), soft and hard.
     package struct ResourceLimit: Sendable, Hashable {
         package enum Resource: Sendable { case memory, addressSpace, openFiles, fileSize, coreSize, processes }
@@ -35,6 +45,7 @@ package struct WorkerSpecification: Sendable, Hashable {
     package var framing: Framing
     /// The longest message that the worker may send; more is misbehaviour.
     package var maximumMessage: Int
+    package var role: Role = .program
     /// What it may see and use; `nil`: not isolated, by the wish of who starts it.
     package var sandbox: SandboxSpecification?
 

@@ -34,6 +34,7 @@ extension Server {
             swift: Server.absolute("swiftc"), runners: runners,
             maximumWorkers: configuration.workers, idleGrace: configuration.idleGrace)
         settings.stems = StemPolicy(floor: configuration.stems, maximum: configuration.stems == 0 ? 0 : 8)
+        settings.stems.hasZygote = configuration.hasZygotes
         settings.memoryBudget = configuration.memoryBudget ?? settings.memoryBudget
         settings.namespaceRuns = configuration.namespaceRuns
         // Not waited for: the first worker may come before the runner is compiled, it only starts slower.

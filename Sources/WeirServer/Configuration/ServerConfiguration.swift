@@ -32,6 +32,8 @@ public struct ServerConfiguration: Sendable {
     public var idleGrace: Int64
     /// How many unspecialised workers wait for functions of each runtime; 0: none.
     public var stems = 1
+    /// Whether workers of interpreters that can fork are forked.
+    public var hasZygotes = true
     /// What the memory limits of all workers together may be, in bytes; four fifths of the machine's when `nil`.
     public var memoryBudget: Int64?
     /// How many runs a namespace may have at the same time; as many as there are workers when `nil`.

@@ -178,6 +178,7 @@ struct Serve: AsyncParsableCommand {
         configuration.workers = workers
         configuration.idleGrace = grace
         configuration.stems = stems
+        configuration.hasZygotes = !noZygote
         configuration.memoryBudget = budget
         configuration.namespaceRuns = namespaceRuns
         configuration.activationAge = age

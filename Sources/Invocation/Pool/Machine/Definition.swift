@@ -24,6 +24,8 @@ extension PoolMachine {
         var runsPerKey: Int?
         /// Which stems and which zygote become its workers; `nil`: none.
         var flavour: String?
+        /// Whether there can be a zygote for them.
+        var canFork = true
         var isContainer = false
         /// Its program ends after one answer, so workers are not kept.
         var endsAfterAnswer = false
@@ -71,7 +73,7 @@ extension PoolMachine {
         guard let state = pools[pool] else { return }
         pools[pool]?.definition = definition
         functions[state.function].limit = definition.runs
-        if let flavour = definition.flavour { know(flavour, now) }
+        if let flavour = definition.flavour { know(flavour, canFork: definition.canFork, now) }
         if state.definition.floor > definition.floor {
             // Those that were kept ready are like others now.
             for worker in state.idle where kept[worker] != nil {

@@ -7,8 +7,9 @@ extension PoolMachine {
 
     /// Makes a flavour known. A usual one, or one that the configuration names, has its floor, which is made when nothing
     /// else starts; others have stems only after they were asked for.
-    mutating func know(_ flavour: String, isUsual: Bool = false, _ now: Int64) {
+    mutating func know(_ flavour: String, isUsual: Bool = false, canFork: Bool = true, _ now: Int64) {
         var policy = configuration.stemsByFlavour[flavour] ?? configuration.stems
+        policy.hasZygote = policy.hasZygote && canFork
         if let known = stems.flavours[flavour]?.policy {
             guard isUsual, known.floor < policy.floor else { return }
         } else if !isUsual, configuration.stemsByFlavour[flavour] == nil {
