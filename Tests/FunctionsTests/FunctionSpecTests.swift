@@ -54,7 +54,7 @@ import Testing
             ),
             (
                 ["file": "a.py", "runtime": "pyhton"],
-                "functions.f.runtime: \"pyhton\" is not one of python, nodejs, swift, executable, container: did you mean \"python\"?"
+                "functions.f.runtime: \"pyhton\" is not one of python, nodejs, swift, executable, container, sequence: did you mean \"python\"?"
             ),
             (["file": "a.py", "timout": "5m"], "functions.f.timout: this key is unknown: did you mean \"timeout\"?"),
             (["file": "a.py", "timeout": "2d"], "functions.f.timeout: 2d is out of range: 1ms to 1d is allowed"),

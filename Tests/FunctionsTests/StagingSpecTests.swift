@@ -69,10 +69,6 @@ import Testing
                 ["output": ["to": "mount:r/x", "provenance": "../x"]],
                 "functions.f.output.provenance: \"beside\" or a folder"
             ),
-            (
-                ["input": "file", "concurrentEvents": 2],
-                "functions.f.concurrentEvents: a worker is given the files of one call"
-            ),
             (["network": "proxy"], "functions.f.network: say what may be reached"),
             (["network": ["mode": "proxy"]], "functions.f.network.allow: this is required"),
             (["network": ["mode": "host", "allow": ["a:1"]]], "belongs to the mode \"proxy\""),
