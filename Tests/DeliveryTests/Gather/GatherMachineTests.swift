@@ -22,7 +22,9 @@ struct GatherMachineTests {
     }
 
     /// Takes members and answers to what fires; the reasons in their order.
-    private func fires(_ machine: inout GatherMachine, _ members: [GatherMachine.Member], _ name: String = "d") -> [GatherMachine.Reason] {
+    private func fires(
+        _ machine: inout GatherMachine, _ members: [GatherMachine.Member], _ name: String = "d"
+    ) -> [GatherMachine.Reason] {
         var actions: [GatherMachine.Action] = []
         for one in members { machine.take(key(name), one, into: &actions) }
         return settle(&machine, &actions)
@@ -34,7 +36,9 @@ struct GatherMachineTests {
         return settle(&machine, &actions)
     }
 
-    private func settle(_ machine: inout GatherMachine, _ actions: inout [GatherMachine.Action]) -> [GatherMachine.Reason] {
+    private func settle(
+        _ machine: inout GatherMachine, _ actions: inout [GatherMachine.Action]
+    ) -> [GatherMachine.Reason] {
         var reasons: [GatherMachine.Reason] = []
         var index = 0
         while index < actions.count {
@@ -101,6 +105,20 @@ struct GatherMachineTests {
         #expect(fires(&machine, [member(3)]) == [.count] && machine.groups["d"]?.generation == 2)
     }
 
+    @Test("what will not come again is not remembered")
+    func memory() throws {
+        var machine = GatherMachine(try spec(["quiet": "10ms", "late": "new"]))
+        for round in 0..<100 {
+            let at = UInt64(round * 10)
+            machine.settled(partition: 0, below: at)
+            let members = (0..<10).map { member(at + $0, at: Int64(at) * 10, subject: "/d/\($0 % 5)") }
+            #expect(fires(&machine, members) == [])
+            #expect(advance(&machine, Int64(at) * 10 + 10) == [.quiet])
+        }
+        #expect(machine.groups["d"]?.generation == 100)
+        #expect((machine.groups["d"]?.places.count ?? 0) <= 10)
+    }
+
     @Test("a limit, and forgetting")
     func limit() throws {
         var machine = GatherMachine(try spec(["quiet": "1h", "limit": 3, "remember": "5s"]))
@@ -112,7 +130,8 @@ struct GatherMachineTests {
     @Test(
         "patterns",
         arguments: [
-            ("/raw/{run}/**", "/raw/r1/a/b.h5", "r1"), ("/raw/{run}/**", "/raw/r1", "r1"), ("/raw/{run}/*", "/raw/r1/a/b", nil),
+            ("/raw/{run}/**", "/raw/r1/a/b.h5", "r1"), ("/raw/{run}/**", "/raw/r1", "r1"),
+            ("/raw/{run}/*", "/raw/r1/a/b", nil),
             ("/**/{run}/raw/*.h5", "/a/b/r2/raw/x.h5", "r2"), ("/p/run-{n}_*.h5", "/p/run-12_a_b.h5", "12_a"),
             ("/{a}/{b}", "/x/y", "x/y"), ("/{a}", "/", nil), ("/d/{n}.h5", "/d/.h5", nil), ("/d/{n}", "/e/1", nil),
         ] as [(String, String, String?)])
@@ -132,13 +151,27 @@ struct GatherMachineTests {
             (#"{"count": 3, "late": "drop"}"#, "gather.late", "is not one of"),
             (#"{"count": 30, "limit": 3}"#, "gather.count", "more than the limit"),
         ])
-    func documents(_ text: String, _ path: String, _ part: String) throws {
-        let document = try JSONValue(parsing: text)
+    func mistakes(_ text: String, _ path: String, _ part: String) {
+        let document = JSONValue.reading(text)
         do throws(DocumentError) {
             _ = try GatherSpec(DocumentReader(document, path: "gather"))
             Issue.record("it was accepted")
         } catch {
             #expect(error.path == path && error.message.contains(part), "\(error)")
         }
+    }
+
+    @Test("documents read back the same")
+    func documents() throws {
+        let document: JSONValue = [
+            "by": ["path": "/raw/{run}/**"], "count": ["pointer": "/files"],
+            "marker": ["filters": [["suffix": ["subject": "DONE"]]], "settle": "5s"], "quiet": "1h", "deadline": "1d",
+            "late": "again", "remember": "30d", "limit": 500,
+        ]
+        let made = try spec(document)
+        #expect(try spec(.object(made.document)) == made)
+        #expect(try spec(["by": ["attribute": "run"], "quiet": "1m"]).document == ["by": ["attribute": "run"], "quiet": "1m"])
+        let subscription = try SubscriptionSpec(["channel": "c", "sink": "function:f", "gather": document])
+        #expect(try SubscriptionSpec(subscription.document) == subscription)
     }
 }
