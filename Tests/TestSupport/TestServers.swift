@@ -86,8 +86,16 @@ public final class ChildProcess: Sendable {
         var pointers = arguments.map { strdup($0) } + [nil]
         var variables = environment.map { strdup("\($0.key)=\($0.value)") } + [nil]
         defer { for pointer in pointers + variables { free(pointer) } }
+        // Threads of a pool block the signals, and a program inherits that: it would never hear that it is to end.
+        var attributes = posix_spawnattr_t()
+        posix_spawnattr_init(&attributes)
+        defer { posix_spawnattr_destroy(&attributes) }
+        var none = sigset_t()
+        sigemptyset(&none)
+        posix_spawnattr_setsigmask(&attributes, &none)
+        posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK))
         var pid: pid_t = 0
-        let result = posix_spawn(&pid, arguments[0], &actions, nil, &pointers, &variables)
+        let result = posix_spawn(&pid, arguments[0], &actions, &attributes, &pointers, &variables)
         guard result == 0 else { throw Failure("\(arguments[0]): \(String(cString: strerror(result)))") }
         self.pid = pid
     }
@@ -97,26 +105,24 @@ public final class ChildProcess: Sendable {
     /// Ends it at once and waits for it.
     public func kill9() { end(SIGKILL) }
 
-    /// Asks it to end and waits for it.
-    public func stop() { end(SIGTERM) }
+    /// Asks it to end, waits for it, and ends it when it does not in ten seconds.
+    public func stop() { end(SIGTERM, patience: .seconds(10)) }
 
     /// Waits for its end.
     public func waitForEnd() { end(0) }
 
-    private func end(_ signal: Int32) {
+    private func end(_ signal: Int32, patience: Duration? = nil) {
         hasEnded.withLock { hasEnded in
             guard !hasEnded else { return }
             if signal > 0 { kill(pid, signal) }
             var status: Int32 = 0
-            if signal == SIGTERM {
-                // Who does not heed it in time is ended: a test must not wait for ever, and this blocks its thread.
-                for _ in 0..<200 {
-                    if waitpid(pid, &status, WNOHANG) != 0 {
-                        hasEnded = true
-                        return
-                    }
-                    usleep(10_000)
+            if let patience {
+                let deadline = ContinuousClock.now + patience
+                while ContinuousClock.now < deadline, !hasEnded {
+                    hasEnded = waitpid(pid, &status, WNOHANG) != 0
+                    if !hasEnded { usleep(2_000) }
                 }
+                guard !hasEnded else { return }
                 kill(pid, SIGKILL)
             }
             while waitpid(pid, &status, 0) < 0, errno == EINTR {}

@@ -7,6 +7,8 @@ public struct SubscriptionSpec: Sendable, Hashable {
     package var filters: [Filter]
     package var sink: SinkSpec
     package var policy: DeliveryPolicy
+    /// When set, the sink gets an event for each group of events in place of them.
+    package var gather: GatherSpec?
     /// What becomes of an event on its way to the sink.
     package var transform: EventTransform?
     package var paused: Bool
@@ -40,6 +42,7 @@ public struct SubscriptionSpec: Sendable, Hashable {
         if batch?["size"] == nil { policy.batchSize = sink.usualBatch.size }
         if batch?["linger"] == nil, batch?["size"] == nil { policy.linger = sink.usualBatch.linger }
         policy.maximumPending = max(policy.maximumPending, policy.batchSize * 4)
+        if let document = try reader.object("gather") { gather = try GatherSpec(document) }
         if let document = try reader.object("transform") { transform = try EventTransform(document) }
         paused = try reader.bool("paused") ?? false
         try reader.finish()
@@ -49,6 +52,7 @@ public struct SubscriptionSpec: Sendable, Hashable {
     public var document: JSONValue {
         var object: JSONObject = ["channel": .string(channel)]
         if !filters.isEmpty { object["filters"] = .array(filters.map(\.json)) }
+        if let gather { object["gather"] = .object(gather.document) }
         if let transform { object["transform"] = .object(transform.document) }
         object["sink"] = sink.document
         var delivery = policy.document

@@ -19,6 +19,18 @@ package struct SubscriptionStatus: Sendable, Hashable {
         package var age: Int64
     }
 
+    /// What a subscription that gathers has in hand.
+    package struct Gathering: Sendable, Hashable {
+        /// Groups that are not complete.
+        package var open: Int
+        /// Events that came when their group had fired, since the start.
+        package var late: Int
+        /// Events that belong to no group, since the start.
+        package var strangers: Int
+        /// Why something cannot be kept or told now.
+        package var failure: String?
+    }
+
     package var state: State
     package var partitions: [Partition]
     /// Batches with the sink.
@@ -28,6 +40,7 @@ package struct SubscriptionStatus: Sendable, Hashable {
     /// Of these, events that wait for another attempt.
     package var waiting: Int
     package var counts: DeliveryCounts
+    package var gathering: Gathering?
 }
 
 /// Names a subscription.
@@ -41,6 +54,8 @@ package struct SubscriptionKey: Sendable, Hashable, CustomStringConvertible {
     }
 
     package var description: String { "\(namespace)/\(name)" }
+    /// What a subscription that gathers reads by.
+    var gathering: SubscriptionKey { SubscriptionKey(namespace: namespace, name: name + "/gather") }
     /// Where its progress is kept, before the partition.
     var statePrefix: String { "subscription/\(namespace)/\(name)/" }
 }

@@ -109,11 +109,48 @@ package final class Subscriptions: Service {
             throw SubscriptionError(
                 .noSuchChannel, "subscription \(key): the channel \"\(spec.channel)\" does not exist; create it first")
         }
+        if spec.gather != nil, channel.sharing != nil {
+            throw SubscriptionError(
+                .state,
+                "subscription \(key): \"gather\" needs a channel of the server's own log: of a shared one, the members of a "
+                    + "group may come to several servers")
+        }
         await suspend(key)
         let delivery = await delivery(key.namespace, channel)
+        guard let gather = spec.gather else {
+            return try await begin(key, spec, visibility, sink(key, spec), delivery)
+        }
+        // One that puts members together and one that delivers what came of it, by the same channel. The second is there
+        // first, so that it begins before anything that the first makes.
+        var groups = spec
+        groups.filters = Gatherer.filter(key)
+        groups.policy.start = .latest
+        try await begin(key, groups, .all, sink(key, spec), delivery)
+        let namespace = key.namespace
+        let gatherer = Gatherer(key, gather, store: store, clock: clock, log: log) { [channels] in
+            channels(namespace, spec.channel)
+        }
+        var members = spec
+        members.policy = Gatherer.policy(spec.policy)
+        do throws(SubscriptionError) {
+            try await begin(key.gathering, members, visibility, gatherer, delivery)
+        } catch {
+            await suspend(key)
+            throw error
+        }
+        await gatherer.start { [weak self] ends in
+            guard let partitions = await self?.runner(key.gathering)?.status().partitions else { return false }
+            return partitions.allSatisfy { $0.floor >= ends[$0.partition] } && partitions.count == ends.count
+        }
+    }
+
+    private func begin(
+        _ key: SubscriptionKey, _ spec: SubscriptionSpec, _ visibility: EventVisibility, _ sink: any Sink,
+        _ delivery: ChannelDelivery
+    ) async throws(SubscriptionError) {
         let namespace = key.namespace
         let parts = SubscriptionRunner.Parts(
-            key: key, spec: spec, visibility: visibility, sink: sink(key, spec), router: delivery.router,
+            key: key, spec: spec, visibility: visibility, sink: sink, router: delivery.router,
             ledger: delivery.ledger, channel: { [channels] in channels(namespace, $0) }, clock: clock, log: log)
         do {
             let runner = try await delivery.add(key) { partitions in
@@ -136,7 +173,8 @@ package final class Subscriptions: Service {
         await runner?.parts.sink.removed()
         do {
             // What a server's own store holds is there also when the channel has gone.
-            let entries = try await store.entries(prefix: key.statePrefix)
+            let entries =
+                try await store.entries(prefix: key.statePrefix) + store.entries(prefix: Gatherer.prefix(key))
             try await store.put(entries.map { StateEntry(key: $0.key, value: nil) })
             try await home?.ledger.remove(key)
         } catch {
@@ -157,16 +195,41 @@ package final class Subscriptions: Service {
 
     /// Takes a subscription out of work and keeps where it is, until it is added again: before its channel changes.
     package func suspend(_ key: SubscriptionKey) async {
-        let (runner, home) = state.withLock { state in
-            (state.runners.removeValue(forKey: key), state.homes.removeValue(forKey: key))
+        for one in [key.gathering, key] {
+            let (runner, home) = state.withLock { state in
+                (state.runners.removeValue(forKey: one), state.homes.removeValue(forKey: one))
+            }
+            await runner?.stop(within: drain)
+            await home?.remove(one)
         }
-        await runner?.stop(within: drain)
-        await home?.remove(key)
     }
 
-    package func pause(_ key: SubscriptionKey) async { await runner(key)?.pause() }
-    package func resume(_ key: SubscriptionKey) async { await runner(key)?.resume() }
-    package func status(_ key: SubscriptionKey) async -> SubscriptionStatus? { await runner(key)?.status() }
+    package func pause(_ key: SubscriptionKey) async {
+        for one in [key.gathering, key] { await runner(one)?.pause() }
+    }
+
+    package func resume(_ key: SubscriptionKey) async {
+        for one in [key.gathering, key] { await runner(one)?.resume() }
+    }
+
+    package func status(_ key: SubscriptionKey) async -> SubscriptionStatus? {
+        guard var status = await runner(key)?.status() else { return nil }
+        guard let members = runner(key.gathering), let gatherer = members.parts.sink as? Gatherer else { return status }
+        // It has got as far as the one of the two that is behind.
+        let reading = await members.status()
+        for index in status.partitions.indices {
+            guard let other = reading.partitions.first(where: { $0.partition == status.partitions[index].partition })
+            else { continue }
+            status.partitions[index].floor = min(status.partitions[index].floor, other.floor)
+            status.partitions[index].age = max(status.partitions[index].age, other.age)
+        }
+        let gathering = await gatherer.status
+        status.gathering = gathering
+        if status.state == .running {
+            if let why = gathering.failure { status.state = .failing(why) } else { status.state = reading.state }
+        }
+        return status
+    }
 
     private func runner(_ key: SubscriptionKey) -> SubscriptionRunner? { state.withLock { $0.runners[key] } }
 

@@ -151,6 +151,12 @@ extension SubscriptionStatus {
         status["retried"] = .integer(Int64(counts.retried))
         status["deadLettered"] = .integer(Int64(counts.deadLettered))
         status["lastError"] = counts.lastError.map { .string($0) }
+        if let gathering {
+            status["gathering"] = [
+                "open": .integer(Int64(gathering.open)), "late": .integer(Int64(gathering.late)),
+                "strangers": .integer(Int64(gathering.strangers)),
+            ]
+        }
         status["partitions"] = .array(
             partitions.map { partition in
                 [

@@ -18,11 +18,11 @@ extension ServerEngine {
             }
         }
         let channel = try self.channel(spec.channel, request.namespace)
+        let key = SubscriptionKey(namespace: request.namespace, name: request.subscription)
         let replay = Replay(
-            channel: channel, filters: spec.filters, visibility: EventVisibility(request.scope),
+            channel: channel, filters: spec.filters(of: key), visibility: EventVisibility(request.scope),
             from: position(request.from, isEnd: false), to: position(request.to, isEnd: true))
         if request.dryRun { return try await plan(replay, spec, request.namespace) }
-        let key = SubscriptionKey(namespace: request.namespace, name: request.subscription)
         let sink = parts.subscriptions.sink(key, spec, isReplay: true)
         let replies = spec.policy.reply ?? spec.channel
         return await replayBook.begin(

@@ -60,12 +60,16 @@ struct FileSinkTests {
         let folder = try TemporaryDirectory("weir-files")
         let sink = FileSink(
             try spec(folder.file("lake"), ["partition": "s=${subject}/x${type}"]), owner: "default.lake")
-        _ = await sink.deliver([
+        let answers = await sink.deliver([
             parcel(1, subject: "/../../etc/passwd"), parcel(2, subject: ".."),
             parcel(3, subject: String(repeating: "ü", count: 400)),
         ])
-        let found = try Self.visible(folder.file("lake"))
-        #expect(found.count == 3 && found.keys.allSatisfy { $0.hasPrefix("s=") && !$0.contains("..") })
+        // What is too long for a folder's name does not keep the others back.
+        #expect(answers[0].outcome == .delivered && answers[1].outcome == .delivered)
+        guard case .rejected(let why) = answers[2].outcome else { Issue.record("\(answers[2])"); return }
+        #expect(why.contains("255 bytes"))
+        let folders = Set(try Self.visible(folder.file("lake")).keys.map { String($0.prefix { $0 != "/" }) })
+        #expect(folders == ["s=%2F..%2F..%2Fetc%2Fpasswd", "s=%2E."])
         #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path) == ["lake"])
     }
 

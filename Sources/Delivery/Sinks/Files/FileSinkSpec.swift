@@ -43,9 +43,14 @@ package struct FileSinkSpec: Sendable, Hashable {
 
     /// The folder of one event, relative; nothing that an event says leads out of the tree.
     func folder(_ facts: inout EventFacts) throws(TemplateError) -> String {
-        try partition.text(&facts) { value in
-            let escaped = PercentEncoding.encoded(String(value.prefix(120)), keeping: " =:@+,")
+        let path = try partition.text(&facts) { value in
+            let escaped = PercentEncoding.encoded(value, keeping: " =:@+,")
             return escaped.isEmpty ? "%20" : escaped.first == "." ? "%2E" + escaped.dropFirst() : escaped
         }
+        // No file system takes it, however often it is tried; cut, two values would lie in one folder.
+        for folder in path.split(separator: "/") where folder.utf8.count > 255 {
+            throw TemplateError("the folder \(folder.prefix(40))… would have a name of more than 255 bytes")
+        }
+        return path
     }
 }
