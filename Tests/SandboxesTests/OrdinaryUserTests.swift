@@ -42,7 +42,7 @@ struct OrdinaryUserTests {
     ) async throws -> (status: Int32, output: String) {
         let process = Process()
         let output = folder.file("output-\(UUID().uuidString)")
-        FileManager.default.createFile(atPath: output, contents: nil)
+        _ = FileManager.default.createFile(atPath: output, contents: nil)
         process.executableURL = URL(fileURLWithPath: program)
         process.arguments = arguments
         process.environment = [
