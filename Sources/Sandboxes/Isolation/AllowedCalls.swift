@@ -135,6 +135,7 @@ enum AllowedCalls {
         reason: "a process that prepares sandboxes makes namespaces, mounts and confinement for others",
         names: [
             "clone3", "unshare", "setns", "mount", "umount2", "pivot_root", "fsopen", "fsconfig", "fsmount", "fspick",
-            "open_tree", "move_mount", "mount_setattr", "sethostname", "chroot",
+            "open_tree", "move_mount", "mount_setattr", "sethostname", "chroot", "landlock_create_ruleset",
+            "landlock_add_rule", "landlock_restrict_self",
         ])
 }
