@@ -17,7 +17,8 @@ extension GatherSpec {
                 try inner.finish()
                 switch (attribute, pattern) {
                 case (let attribute?, nil):
-                    guard !attribute.isEmpty, attribute.utf8.allSatisfy({ (0x61...0x7A).contains($0) || (0x30...0x39).contains($0) })
+                    guard !attribute.isEmpty,
+                        attribute.utf8.allSatisfy({ (0x61...0x7A).contains($0) || (0x30...0x39).contains($0) })
                     else {
                         throw DocumentError(
                             path: inner.path(of: "attribute"), message: "\"\(attribute)\" is no name of an attribute")

@@ -100,7 +100,8 @@ package struct GroupPattern: Sendable, Hashable {
             segments.append(pieces)
         }
         guard !names.isEmpty else {
-            throw DocumentError(path: path, message: "\"\(text)\" names nothing: write {run} where the group's name stands")
+            throw DocumentError(
+                path: path, message: "\"\(text)\" names nothing: write {run} where the group's name stands")
         }
         self.segments = segments
     }

@@ -251,7 +251,9 @@ actor Gatherer: Sink {
             return .init(text: folder, parts: ["directory": .string(folder)])
         case .attribute(let name):
             var name = name
-            let value = name.withUTF8 { view.attribute(UnsafeRawBufferPointer($0)).map { String(decoding: $0, as: UTF8.self) } }
+            let value = name.withUTF8 {
+                view.attribute(UnsafeRawBufferPointer($0)).map { String(decoding: $0, as: UTF8.self) }
+            }
             guard let value, !value.isEmpty else { return nil }
             return .init(text: value, parts: [name: .string(value)])
         case .path(let pattern):
@@ -280,7 +282,8 @@ actor Gatherer: Sink {
         let text = group.key.text
         var event = CloudEvent(
             id: Lineage.id("gather", key.description, text, String(group.generation)),
-            source: Self.source(key), type: Self.type, subject: Self.commonFolder(members) ?? PrintableText.of(text), time: EventTime(nanoseconds: group.last * 1_000_000),
+            source: Self.source(key), type: Self.type, subject: Self.commonFolder(members) ?? PrintableText.of(text),
+            time: EventTime(nanoseconds: group.last * 1_000_000),
             data: .json(JSONValue.object(data).encoded()))
         event["partitionkey"] = .string(PrintableText.of(text))
         event["outcome"] = .string(reason == .deadline || reason == .limit ? "error" : "ok")
@@ -382,7 +385,8 @@ private enum Stored {
     static func encoded(_ group: GatherMachine.Group, event: EventRecord?) -> [UInt8] {
         var object: JSONObject = [
             "key": .string(group.key.text), "parts": .object(group.key.parts),
-            "generation": .integer(Int64(group.generation)), "first": .integer(group.first), "last": .integer(group.last),
+            "generation": .integer(Int64(group.generation)), "first": .integer(group.first),
+            "last": .integer(group.last),
             "places": .array(
                 group.places.sorted().map { ["p": .integer(Int64($0.partition)), "o": .string(String($0.offset))] }),
         ]

@@ -170,7 +170,10 @@ struct GatherMachineTests {
         ]
         let made = try spec(document)
         #expect(try spec(.object(made.document)) == made)
-        #expect(try spec(["by": ["attribute": "run"], "quiet": "1m"]).document == ["by": ["attribute": "run"], "quiet": "1m"])
+        #expect(
+            try spec(["by": ["attribute": "run"], "quiet": "1m"]).document == [
+                "by": ["attribute": "run"], "quiet": "1m",
+            ])
         let subscription = try SubscriptionSpec(["channel": "c", "sink": "function:f", "gather": document])
         #expect(try SubscriptionSpec(subscription.document) == subscription)
     }

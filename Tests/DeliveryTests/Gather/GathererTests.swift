@@ -118,7 +118,9 @@ struct GathererTests {
         try channel.events.filter { $0.type == "dev.weir.group.completed" }.map { event in
             guard case .json(let bytes)? = event.data else { return (event.subject ?? "", .null) }
             return (event.subject ?? "", try JSONValue(parsing: bytes))
-        }.sorted { ($0.subject, $0.data["generation"]?.integer ?? 0) < ($1.subject, $1.data["generation"]?.integer ?? 0) }
+        }.sorted {
+            ($0.subject, $0.data["generation"]?.integer ?? 0) < ($1.subject, $1.data["generation"]?.integer ?? 0)
+        }
     }
 
     @Test("a group goes to the function once, when it is complete; a restart in between changes nothing")
@@ -190,7 +192,8 @@ struct GathererTests {
             let target = FatedChannel(channel: channel, fate: fate, isDoneAtTheEnd: isDone)
             let gatherer = Gatherer(
                 key, gather, store: FatedStore(store: store, fate: fate, isDoneAtTheEnd: isDone), clock: .system,
-                log: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }) { target }
+                log: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+            ) { target }
             // What was settled last may not have been kept.
             settled = floor
             while settled < parcels.count {

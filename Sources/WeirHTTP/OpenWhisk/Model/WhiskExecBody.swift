@@ -1,5 +1,6 @@
 import CloudEvents
 import Functions
+import HTTPTypes
 
 /// The `exec` and `limits` of an action's PUT.
 struct WhiskExecBody {
@@ -73,7 +74,8 @@ struct WhiskLimitsBody {
     private var concurrency: Int64?
     private var instances: Int64?
 
-    init(_ value: JSONValue?) throws(WhiskError) {
+    /// - Parameter concurrent: how many runs a namespace may have at once.
+    init(_ value: JSONValue?, concurrent: Int) throws(WhiskError) {
         guard let value else { return }
         guard let object = value.object else { throw .malformed("limits must be an object, not \(value.kindName)") }
         func number(_ name: String) throws(WhiskError) -> Int64? {
@@ -108,6 +110,11 @@ struct WhiskLimitsBody {
         }
         if let instances, instances < 0 {
             throw .malformed("requirement failed: instances \(instances) below allowed threshold of 0")
+        }
+        if let instances, instances > concurrent {
+            throw WhiskError(
+                .badRequest,
+                "Max action instance concurrency must not exceed your namespace concurrency of \(concurrent).")
         }
     }
 
