@@ -18,6 +18,8 @@ struct WhiskExecBody {
             guard let text = value.string else { throw .malformed("'\(name)' must be a string in 'exec'") }
             return text
         }
+        // The Go client sends "" for what it leaves out.
+        let main = try text("main").flatMap { $0.isEmpty ? nil : $0 }
         switch kind {
         case "sequence":
             guard let list = WhiskBody.present(object["components"])?.array else {
@@ -37,14 +39,14 @@ struct WhiskExecBody {
                 throw .malformed("'image' must be a string defined in 'exec' for 'blackbox' actions")
             }
             (exec, code) = try Self.withCode(
-                WhiskExec(kind: kind, main: try text("main"), image: image), try text("code") ?? "")
+                WhiskExec(kind: kind, main: main, image: image), try text("code") ?? "")
         default:
             let (resolved, _) = try runtimes.resolve(kind)
             guard let source = try text("code") else {
                 throw .malformed(
                     "'code' must be a string or attachment object defined in 'exec' for '\(resolved)' actions")
             }
-            (exec, code) = try Self.withCode(WhiskExec(kind: resolved, main: try text("main")), source)
+            (exec, code) = try Self.withCode(WhiskExec(kind: resolved, main: main), source)
             exec.hasCode = true
             if case .none = code { code = .text("") }
         }
