@@ -20,7 +20,7 @@ struct KafkaServersTests {
             return {}
         """
 
-    private static func server(_ folder: TemporaryDirectory, _ name: String, _ broker: KafkaBroker) async throws
+    static func server(_ folder: TemporaryDirectory, _ name: String, _ broker: KafkaBroker) async throws
         -> ServerProcess
     {
         let properties = folder.file("kafka.properties")

@@ -24,6 +24,9 @@ struct GatherMachine: Sendable {
         /// How many causes it has behind it.
         var depth = 0
 
+        /// Whether it came before another; between partitions there is no other order.
+        func comes(before other: Member) -> Bool { (appended, place) < (other.appended, other.place) }
+
         /// A file that is written again is one member, in its last version.
         var identity: String {
             facts["subject"]?.string ?? "\(facts["source"]?.string ?? "") \(facts["id"]?.string ?? "")"
@@ -154,7 +157,7 @@ struct GatherMachine: Sendable {
         } else {
             old = group.members[member.identity]
             // An older version, read later (another partition, a second attempt), changes nothing.
-            if let old, member.place < old.place { return nil }
+            if let old, member.comes(before: old) { return nil }
             group.members[member.identity] = member
         }
         guard let old, old.place.offset < floors[old.place.partition] ?? 0 else { return nil }

@@ -38,7 +38,8 @@ final class DeliveryLedger: Sendable {
     /// Reads what is kept for a partition that has come.
     func open(_ partition: Int) async throws {
         guard case .shared(let sharing) = home else { return }
-        let entries = try await sharing.kept(partition: partition)
+        // What is gathered is read by those who gather.
+        let entries = try await sharing.kept(partition: partition).filter { !$0.key.hasPrefix(Gatherer.prefix) }
         pages.withLock { $0[partition] = Page(entries: entries) }
     }
 

@@ -2,6 +2,14 @@ import Channels
 import Logging
 import Synchronization
 
+/// What works where one partition is, beside the subscriptions; called for one thing after the other.
+protocol PartitionTenant: Sendable {
+    var partition: Int { get }
+    /// The partition is this server's. When it throws, it is called again.
+    func take() async throws
+    func release(isLost: Bool) async
+}
+
 /// Delivery of one channel on this server: its shared reader, its subscriptions, and which partitions are this server's.
 ///
 /// Where servers share the partitions, it holds what the group gives it: a partition that comes is taken up by all
@@ -9,6 +17,7 @@ import Synchronization
 final class ChannelDelivery: PartitionHolder {
     private struct State {
         var runners: [SubscriptionKey: SubscriptionRunner] = [:]
+        var tenants: [SubscriptionKey: any PartitionTenant] = [:]
         /// Partitions whose states are at hand, so that subscriptions can work on them.
         var held: Set<Int> = []
         /// Partitions that came and are not held yet.
@@ -92,6 +101,22 @@ final class ChannelDelivery: PartitionHolder {
         await lock.with { state.withLock { _ = $0.runners.removeValue(forKey: key) } }
     }
 
+    /// Adds what works where a partition is.
+    func add(_ key: SubscriptionKey, _ tenant: any PartitionTenant) async throws {
+        try await lock.with {
+            if partitions.contains(tenant.partition) { try await tenant.take() }
+            state.withLock { $0.tenants[key] = tenant }
+        }
+    }
+
+    /// Ends what works where a partition is.
+    func removeTenant(_ key: SubscriptionKey) async {
+        await lock.with {
+            let tenant = state.withLock { $0.tenants.removeValue(forKey: key) }
+            await tenant?.release(isLost: false)
+        }
+    }
+
     var isEmpty: Bool { state.withLock { $0.runners.isEmpty } }
 
     /// All partitions of a channel that is not shared.
@@ -120,6 +145,7 @@ final class ChannelDelivery: PartitionHolder {
                     state.withLock { _ = $0.held.insert(partition) }
                     let runners = state.withLock { Array($0.runners.values) }
                     for runner in runners { try await runner.take(partition) }
+                    for tenant in tenants(of: partition) { try await tenant.take() }
                     await openReader(partition, runners)
                     return true
                 } catch {
@@ -145,6 +171,10 @@ final class ChannelDelivery: PartitionHolder {
         onReader(router, partition)
     }
 
+    private func tenants(of partition: Int) -> [any PartitionTenant] {
+        state.withLock { $0.tenants.values.filter { $0.partition == partition } }
+    }
+
     func release(_ partition: Int, isLost: Bool) async {
         let taking = state.withLock { $0.taking.removeValue(forKey: partition) }
         taking?.cancel()
@@ -159,6 +189,7 @@ final class ChannelDelivery: PartitionHolder {
                 for runner in runners {
                     group.addTask { await runner.release(partition, within: self.drain, isLost: isLost) }
                 }
+                for tenant in tenants(of: partition) { group.addTask { await tenant.release(isLost: isLost) } }
             }
             await ledger.close(partition, isLost: isLost)
         }

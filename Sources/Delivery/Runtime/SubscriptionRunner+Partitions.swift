@@ -6,6 +6,9 @@ extension SubscriptionRunner {
     /// How old kept marks may be when something is appended: whoever takes over reads as much and a little more.
     private static let marksAge: Int64 = 10_000
 
+    /// How far the clocks of servers may lie apart, in milliseconds.
+    private static let clockDifference: Int64 = 5_000
+
     // MARK: Taking up
 
     /// Where the subscription goes on or begins; durable on return.
@@ -17,6 +20,8 @@ extension SubscriptionRunner {
         let unknown = partitions.filter { states[$0] == nil }
         // Others may have appended; of a channel of one's own everything is known.
         if !unknown.isEmpty { try await channel.refreshBounds() }
+        // Asked behind the bounds: when it had not begun, all that it makes lies behind them.
+        let began = unknown.isEmpty ? nil : try await parts.began?()
         for partition in unknown {
             let bounds = channel.bounds(ofPartition: partition)
             // A partition that came after the subscription is new to it from its first event on.
@@ -24,7 +29,12 @@ extension SubscriptionRunner {
             let start: UInt64 =
                 switch parts.spec.policy.start {
                 case _ where isYounger: bounds.first
-                case .latest: bounds.next
+                case .latest:
+                    if let began {
+                        try await channel.offset(partition: partition, atOrAfter: began - Self.clockDifference)
+                    } else {
+                        bounds.next
+                    }
                 case .earliest: bounds.first
                 case .time(let time): try await channel.offset(partition: partition, atOrAfter: time)
                 case .offset(let offset): min(offset, bounds.next)

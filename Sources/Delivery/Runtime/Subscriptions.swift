@@ -13,30 +13,32 @@ package final class Subscriptions: Service {
     /// A channel by namespace and name; `nil` when there is none.
     package typealias ChannelLookup = @Sendable (_ namespace: String, _ name: String) -> (any Channel)?
 
-    private struct State {
+    struct State {
         var runners: [SubscriptionKey: SubscriptionRunner] = [:]
         /// By channel.
         var deliveries: [SubscriptionKey: ChannelDelivery] = [:]
         /// By subscription.
         var homes: [SubscriptionKey: ChannelDelivery] = [:]
+        /// Of those that gather on a shared channel.
+        var gatherings: [SubscriptionKey: SharedGathering] = [:]
         var isStopping = false
     }
 
-    private enum Work: Sendable {
+    enum Work: Sendable {
         case runner(SubscriptionRunner)
         case reader(ChannelRouter, partition: Int)
     }
 
-    private let state = Mutex(State())
-    private let channels: ChannelLookup
-    private let store: any StateStore
-    private let sinks: SinkFactory
-    private let clock: DeliveryClock
-    private let drain: Int64
+    let state = Mutex(State())
+    let channels: ChannelLookup
+    let store: any StateStore
+    let sinks: SinkFactory
+    let clock: DeliveryClock
+    let drain: Int64
     private let onDrained: @Sendable () async -> Void
-    private let log: Logger
+    let log: Logger
     private let work: AsyncStream<Work>
-    private let workQueue: AsyncStream<Work>.Continuation
+    let workQueue: AsyncStream<Work>.Continuation
 
     /// - Parameters:
     ///   - client: made with ``HTTPSink/clientConfiguration``; shut down by its owner after this service has ended.
@@ -109,53 +111,20 @@ package final class Subscriptions: Service {
             throw SubscriptionError(
                 .noSuchChannel, "subscription \(key): the channel \"\(spec.channel)\" does not exist; create it first")
         }
-        if spec.gather != nil, channel.sharing != nil {
-            throw SubscriptionError(
-                .state,
-                "subscription \(key): \"gather\" needs a channel of the server's own log: of a shared one, the members of a "
-                    + "group may come to several servers")
-        }
         await suspend(key)
         let delivery = await delivery(key.namespace, channel)
         guard let gather = spec.gather else {
             return try await begin(key, spec, visibility, sink(key, spec), delivery)
         }
-        // One that puts members together and one that delivers what came of it, by the same channel. The second is there
-        // first, so that it begins before anything that the first makes.
-        var groups = spec
-        groups.filters = Gatherer.filter(key)
-        groups.policy.start = .latest
-        try await begin(key, groups, .all, sink(key, spec), delivery)
-        let namespace = key.namespace
-        let gatherer = Gatherer(key, gather, store: store, clock: clock, log: log) { [channels] in
-            channels(namespace, spec.channel)
-        }
-        var members = spec
-        members.policy = Gatherer.policy(spec.policy)
-        do throws(SubscriptionError) {
-            try await begin(key.gathering, members, visibility, gatherer, delivery)
-        } catch {
-            await suspend(key)
-            throw error
-        }
-        await gatherer.start { [weak self] ends in
-            guard let partitions = await self?.runner(key.gathering)?.status().partitions else { return false }
-            return partitions.allSatisfy { $0.floor >= ends[$0.partition] } && partitions.count == ends.count
-        }
+        try await begin(key, gather, spec, visibility, channel, delivery)
     }
 
-    private func begin(
+    func begin(
         _ key: SubscriptionKey, _ spec: SubscriptionSpec, _ visibility: EventVisibility, _ sink: any Sink,
-        _ delivery: ChannelDelivery
+        _ delivery: ChannelDelivery, began: (@Sendable () async throws -> Int64?)? = nil
     ) async throws(SubscriptionError) {
-        let namespace = key.namespace
-        let parts = SubscriptionRunner.Parts(
-            key: key, spec: spec, visibility: visibility, sink: sink, router: delivery.router,
-            ledger: delivery.ledger, channel: { [channels] in channels(namespace, $0) }, clock: clock, log: log)
         do {
-            let runner = try await delivery.add(key) { partitions in
-                try await SubscriptionRunner.make(parts, partitions: partitions)
-            }
+            let runner = try await runner(key, spec, visibility, sink, delivery, began: began)
             state.withLock { state in
                 state.runners[key] = runner
                 state.homes[key] = delivery
@@ -166,9 +135,28 @@ package final class Subscriptions: Service {
         }
     }
 
+    func runner(
+        _ key: SubscriptionKey, _ spec: SubscriptionSpec, _ visibility: EventVisibility, _ sink: any Sink,
+        _ delivery: ChannelDelivery, began: (@Sendable () async throws -> Int64?)? = nil
+    ) async throws -> SubscriptionRunner {
+        let namespace = key.namespace
+        let parts = SubscriptionRunner.Parts(
+            key: key, spec: spec, visibility: visibility, sink: sink, router: delivery.router,
+            ledger: delivery.ledger, channel: { [channels] in channels(namespace, $0) }, clock: clock, log: log,
+            began: began)
+        return try await delivery.add(key) { partitions in
+            try await SubscriptionRunner.make(parts, partitions: partitions)
+        }
+    }
+
     /// Removes a subscription and forgets its progress.
     package func remove(_ key: SubscriptionKey) async throws(SubscriptionError) {
-        let (runner, home) = state.withLock { ($0.runners[key], $0.homes[key]) }
+        let (runner, home, gathering) = state.withLock { ($0.runners[key], $0.homes[key], $0.gatherings[key]) }
+        do {
+            try await gathering?.forget([Gatherer.prefix(key), key.gathering.statePrefix])
+        } catch {
+            throw SubscriptionError(.state, "subscription \(key): what was gathered cannot be removed: \(error)")
+        }
         await suspend(key)
         await runner?.parts.sink.removed()
         do {
@@ -195,6 +183,10 @@ package final class Subscriptions: Service {
 
     /// Takes a subscription out of work and keeps where it is, until it is added again: before its channel changes.
     package func suspend(_ key: SubscriptionKey) async {
+        let gathering = state.withLock { state -> ChannelDelivery? in
+            state.gatherings.removeValue(forKey: key) == nil ? nil : state.homes[key]
+        }
+        await gathering?.removeTenant(key)
         for one in [key.gathering, key] {
             let (runner, home) = state.withLock { state in
                 (state.runners.removeValue(forKey: one), state.homes.removeValue(forKey: one))
@@ -231,7 +223,7 @@ package final class Subscriptions: Service {
         return status
     }
 
-    private func runner(_ key: SubscriptionKey) -> SubscriptionRunner? { state.withLock { $0.runners[key] } }
+    func runner(_ key: SubscriptionKey) -> SubscriptionRunner? { state.withLock { $0.runners[key] } }
 
     private func delivery(_ namespace: String, _ channel: any Channel) async -> ChannelDelivery {
         let key = SubscriptionKey(namespace: namespace, name: channel.name)
