@@ -3,6 +3,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <linux/capability.h>
 #include <linux/sched.h>
 #include <netinet/in.h>
 #include <sched.h>
@@ -85,10 +86,27 @@ static int make_target_below(int root, const struct visit *visit) {
     return error;
 }
 
+// A file system of a user namespace takes no file of a user whom that namespace does not know (EOVERFLOW), and the
+// launcher is such a one. As the owner of the root it is not; the rights to write everywhere, which go with the change,
+// are taken back (capabilities(7), "Effect of user ID changes").
+static void be_known(int root) {
+    struct stat status;
+    if (fstat(root, &status) < 0 || status.st_uid == geteuid()) return;
+    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct sets[2] = {{0}, {0}};
+    // The plain calls: this process is not one of the C library's threads.
+    if (syscall(SYS_capget, &header, sets) < 0) return;
+    syscall(SYS_setfsgid, status.st_gid);
+    syscall(SYS_setfsuid, status.st_uid);
+    for (int i = 0; i < 2; i++) sets[i].effective = sets[i].permitted;
+    syscall(SYS_capset, &header, sets);
+}
+
 // In the tree as those inside see it where that can be written (a place in /tmp), else in the root that lies below.
 static int make_target(struct visit *visit) {
     int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (root < 0) return -1;
+    be_known(root);
     int error = make_target_below(root, visit);
     close(root);
     if (error == EROFS) {

@@ -212,14 +212,14 @@ struct PreparationTests {
     @Test func aPackageComesFromTheIndex() async throws {
         guard await Self.hasPip.value else { return print("skipped: no python3 here has pip") }
         try await withPreparer(PreparationConfiguration(installs: .wheels, timeout: 120_000)) { fixture, preparer, _ in
-            let function = try fixture.python("six", "import six\ndef main(args): return six.__version__")
+            let function = try fixture.python("letters", "import six\ndef main(args): return six.__version__")
             let layer: FunctionVersion.Layer
             do {
                 layer = try await preparer.prepare(try order(fixture, function, .list(["six==1.16.0"])))
             } catch let error as FunctionError where error.message.contains("onnection") {
                 return print("skipped: the package index cannot be reached: \(error.message)")
             }
-            fixture.change("six") { $0.dependencies.layers = [layer] }
+            fixture.change("letters") { $0.dependencies.layers = [layer] }
             let activation = await fixture.call(function)
             #expect(activation.json == "1.16.0", "\(activation.errorText) \(activation.logText)")
         }

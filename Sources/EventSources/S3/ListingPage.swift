@@ -188,7 +188,8 @@ struct XMLReader {
             case "apos": text.append(0x27)
             default:
                 let number =
-                    name.hasPrefix("#x") ? UInt32(name.dropFirst(2), radix: 16)
+                    name.hasPrefix("#x")
+                    ? UInt32(name.dropFirst(2), radix: 16)
                     : name.hasPrefix("#") ? UInt32(name.dropFirst()) : nil
                 guard let scalar = number.flatMap({ Unicode.Scalar($0) }) else {
                     throw ListingError("the reference &\(name); is not known")

@@ -128,9 +128,10 @@ package actor S3ListingSource: EventSource {
             ("list-type", "2"), ("encoding-type", "url"), ("max-keys", "1000"), ("prefix", spec.prefix),
         ]
         if let token { query.append(("continuation-token", token)) }
-        let base = spec.url.dropFirst((spec.url.firstRange(of: "://")?.upperBound).map {
-            spec.url.distance(from: spec.url.startIndex, to: $0)
-        } ?? 0)
+        let base = spec.url.dropFirst(
+            (spec.url.firstRange(of: "://")?.upperBound).map {
+                spec.url.distance(from: spec.url.startIndex, to: $0)
+            } ?? 0)
         let path = base.dropFirst(authority.count) + "/" + S3Signature.encoded(spec.bucket)
         var headers: [(name: String, value: String)] = []
         if let keys = spec.keys {

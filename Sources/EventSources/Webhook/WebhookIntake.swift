@@ -36,7 +36,8 @@ package struct WebhookIntake: Sendable {
             secret = try secrets.value(id.namespace, spec.secret.name)
         } catch {
             output.report.failing(error.message)
-            throw WebhookError(.unavailable, "the source \"\(id.name)\" cannot check who sends: its secret cannot be read")
+            throw WebhookError(
+                .unavailable, "the source \"\(id.name)\" cannot check who sends: its secret cannot be read")
         }
         guard request.shows(secret, as: spec.format) else {
             output.report.note("Requests that did not show the secret were refused.")

@@ -1,5 +1,6 @@
 internal import Foundation
 internal import Functions
+internal import Glibc
 internal import Sandboxes
 
 extension Preparer {
@@ -27,6 +28,15 @@ extension Preparer {
             throw error
         } catch {
             throw FunctionError(.storage, "the work folder cannot be filled: \(error.localizedDescription)")
+        }
+    }
+
+    /// Each step runs as another user; what one makes is the next one's when the folders are not root's.
+    func giveToWorkers(_ work: WorkFolder) throws(FunctionError) {
+        guard let owner = launcher.ownerOfWork else { return }
+        for folder in [work.output, work.scratch] where chown(folder, owner, owner) != 0 {
+            throw FunctionError(
+                .storage, "cannot give the folder \(folder) to workers: \(String(cString: strerror(errno)))")
         }
     }
 
@@ -77,12 +87,16 @@ extension Preparer {
         ]
         if step.usesNetwork { environment += PreparationConfiguration.networkEnvironment }
         environment += step.environment
+        func folder(_ source: String, _ target: String) -> SandboxMount {
+            var mount = SandboxMount(source: source, target: target, isReadOnly: false)
+            mount.isOwnedByWorker = launcher.ownerOfWork != nil
+            return mount
+        }
         let sandbox = SandboxSpecification(
             memory: configuration.memory, processes: 512, network: step.usesNetwork ? .host : .none,
             mounts: [
                 SandboxMount(source: order.directory, target: SandboxPath.code),
-                SandboxMount(source: work.output, target: SandboxPath.output, isReadOnly: false),
-                SandboxMount(source: work.scratch, target: SandboxPath.input, isReadOnly: false),
+                folder(work.output, SandboxPath.output), folder(work.scratch, SandboxPath.input),
                 SandboxMount(source: invocation.runners.directory, target: SandboxPath.runtimes),
             ],
             rootFolders: step.folders + (step.usesNetwork ? ["/etc/pip.conf", "/etc/npmrc"] : []))

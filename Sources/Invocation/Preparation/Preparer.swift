@@ -122,6 +122,7 @@ package final class Preparer: CodePreparation {
             defer { layers.remove(work) }
             let plan = try await plan(order, in: work)
             try lay(plan, order, into: work)
+            try giveToWorkers(work)
             for step in plan.steps { try await run(step, order, in: work) }
             let digest = try await layers.keep(work, member: plan.member, madeBy: plan.key)
             logger.info("a layer was made", metadata: ["kind": "\(plan.kind.rawValue)", "layer": "\(digest)"])

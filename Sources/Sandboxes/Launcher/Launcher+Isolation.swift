@@ -6,6 +6,12 @@ extension Launcher {
     /// What this host gives; `nil` before ``prepare(minimum:maximum:)``.
     package var isolation: IsolationReport? { state.withLock { $0.isolation?.report } }
 
+    /// Who should own folders in which workers of different users work one after the other (``SandboxMount/isOwnedByWorker``),
+    /// where workers have users of their own: one that no worker is. Else they are the server's own user.
+    package var ownerOfWork: UInt32? {
+        state.withLock { $0.isolation?.way == .privileged ? Isolation.firstUser : nil }
+    }
+
     /// Tries what this host gives, and isolates workers so from here on. Once, before the first start.
     @discardableResult
     package func prepare(minimum: Int = 1, maximum: Int = 3) async -> IsolationReport {

@@ -14,37 +14,34 @@ struct StemProcessTests {
 
     /// The isolation of the fixture, and none at all.
     @Test(arguments: [3, 0]) func aFirstCallIsServedByAStem(isolation: Int) async throws {
-        await withKnownIssue("stems were seen to be lost when they are given a folder below /tmp", isIntermittent: true)
-        {
-            try await withInvoker(isolation: isolation, stems: StemPolicy(floor: 1, maximum: 4)) { fixture in
-                guard fixture.launcher.isolation?.canAttach ?? true || isolation == 0 else {
-                    print(
-                        "skipped: this host gives isolation level \(fixture.invoker.isolationLevel), at which there are no stems"
-                    )
-                    return
-                }
-                fixture.invoker.prepareStems(for: [.python])
-                await eventually("a stem waits") { fixture.waitingStems(Self.usual) == 1 }
-                let function = try fixture.python(
-                    "probe",
-                    """
-                    import os
-                    def main(args):
-                        return {"folder": os.getcwd() == os.path.dirname(os.path.abspath(__file__)), "mode": os.environ.get("MODE"),
-                                "names": sorted(os.environ), "me": os.listdir(".") == ["probe.py"]}
-                    """, environment: [.init(name: "MODE", value: "fast")])
-                let first = await fixture.call(function)
-                #expect(first.status == .success, "\(first.errorText) \(first.logText)")
-                #expect(first.coldStart?.way == .stem)
-                #expect(first.coldStart?.reason == "no worker of this version was alive; a stem was ready")
-                #expect(first.initMilliseconds != nil && first.isolation == fixture.invoker.isolationLevel)
-                #expect(first.json["folder"] == true && first.json["me"] == true && first.json["mode"] == "fast")
-                #expect(first.json["names"]?.array?.contains("MODE") == true)
-                let second = await fixture.call(function)
-                #expect(second.coldStart == nil && second.initMilliseconds == nil)
-                await eventually("what was used is made again, and one more") { fixture.waitingStems(Self.usual) == 2 }
-                #expect(fixture.invoker.workerCount == 1, "stems are no workers of a function")
+        try await withInvoker(isolation: isolation, stems: StemPolicy(floor: 1, maximum: 4)) { fixture in
+            guard fixture.launcher.isolation?.canAttach ?? true || isolation == 0 else {
+                print(
+                    "skipped: this host gives isolation level \(fixture.invoker.isolationLevel), at which there are no stems"
+                )
+                return
             }
+            fixture.invoker.prepareStems(for: [.python])
+            await eventually("a stem waits") { fixture.waitingStems(Self.usual) == 1 }
+            let function = try fixture.python(
+                "probe",
+                """
+                import os
+                def main(args):
+                    return {"folder": os.getcwd() == os.path.dirname(os.path.abspath(__file__)), "mode": os.environ.get("MODE"),
+                            "names": sorted(os.environ), "me": os.listdir(".") == ["probe.py"]}
+                """, environment: [.init(name: "MODE", value: "fast")])
+            let first = await fixture.call(function)
+            #expect(first.status == .success, "\(first.errorText) \(first.logText)")
+            #expect(first.coldStart?.way == .stem)
+            #expect(first.coldStart?.reason == "no worker of this version was alive; a stem was ready")
+            #expect(first.initMilliseconds != nil && first.isolation == fixture.invoker.isolationLevel)
+            #expect(first.json["folder"] == true && first.json["me"] == true && first.json["mode"] == "fast")
+            #expect(first.json["names"]?.array?.contains("MODE") == true)
+            let second = await fixture.call(function)
+            #expect(second.coldStart == nil && second.initMilliseconds == nil)
+            await eventually("what was used is made again, and one more") { fixture.waitingStems(Self.usual) == 2 }
+            #expect(fixture.invoker.workerCount == 1, "stems are no workers of a function")
         }
     }
 
@@ -65,27 +62,24 @@ struct StemProcessTests {
     }
 
     @Test func aStemOfOneMemoryLimitIsNotGivenToAnother() async throws {
-        await withKnownIssue("stems were seen to be lost when they are given a folder below /tmp", isIntermittent: true)
-        {
-            try await withInvoker(stems: StemPolicy(floor: 1, maximum: 4)) { fixture in
-                guard fixture.launcher.isolation?.canAttach ?? true else {
-                    print("skipped: no stems at isolation level \(fixture.invoker.isolationLevel)")
-                    return
-                }
-                fixture.invoker.prepareStems(for: [.python])
-                await eventually("a stem waits") { fixture.waitingStems(Self.usual) == 1 }
-                let small = try fixture.python("small", "def main(args): return len(bytearray(args['n']))") {
-                    $0.memory = 64 << 20
-                }
-                #expect(await fixture.call(small, ["n": 1]).coldStart?.way == .exec)
-                await eventually("one that fits is made") { fixture.waitingStems("python-64MiB") == 1 }
-                let other = try fixture.python("other", "def main(args): return len(bytearray(args['n']))") {
-                    $0.memory = 64 << 20
-                }
-                let first = await fixture.call(other, ["n": .integer(300 << 20)])
-                #expect(first.coldStart?.way == .stem)
-                #expect(first.status != .success, "the limit of the stem is that of the version")
+        try await withInvoker(stems: StemPolicy(floor: 1, maximum: 4)) { fixture in
+            guard fixture.launcher.isolation?.canAttach ?? true else {
+                print("skipped: no stems at isolation level \(fixture.invoker.isolationLevel)")
+                return
             }
+            fixture.invoker.prepareStems(for: [.python])
+            await eventually("a stem waits") { fixture.waitingStems(Self.usual) == 1 }
+            let small = try fixture.python("small", "def main(args): return len(bytearray(args['n']))") {
+                $0.memory = 64 << 20
+            }
+            #expect(await fixture.call(small, ["n": 1]).coldStart?.way == .exec)
+            await eventually("one that fits is made") { fixture.waitingStems("python-64MiB") == 1 }
+            let other = try fixture.python("other", "def main(args): return len(bytearray(args['n']))") {
+                $0.memory = 64 << 20
+            }
+            let first = await fixture.call(other, ["n": .integer(300 << 20)])
+            #expect(first.coldStart?.way == .stem)
+            #expect(first.status != .success, "the limit of the stem is that of the version")
         }
     }
 

@@ -186,7 +186,7 @@ struct ZygoteTests {
             let function = try fixture.python(
                 "f", "import sys\ndef main(args): return 'weir_runner.forking' in sys.modules")
             let activation = await fixture.call(function)
-            #expect(activation.coldStart?.way == .stem)
+            #expect(activation.coldStart?.way == .stem, "\(String(describing: activation.coldStart))")
             #expect(activation.json == true, "it is a fork")
         }
     }
