@@ -100,7 +100,7 @@ package struct WebhookError: Error, Sendable, Hashable, CustomStringConvertible 
     package let code: Code
     package let message: String
 
-    init(_ code: Code, _ message: String) {
+    package init(_ code: Code, _ message: String) {
         self.code = code
         self.message = message
     }
