@@ -21,7 +21,9 @@ struct LinesSourceTests {
 
     private func append(_ numbers: Range<Int>, to name: String, ending: String = "\n") throws {
         let path = folder.file(name)
-        if !FileManager.default.fileExists(atPath: path) { FileManager.default.createFile(atPath: path, contents: nil) }
+        if !FileManager.default.fileExists(atPath: path) {
+            _ = FileManager.default.createFile(atPath: path, contents: nil)
+        }
         let file = try #require(FileHandle(forWritingAtPath: path))
         file.seekToEndOfFile()
         file.write(Data((numbers.map(Self.line).joined(separator: "\n") + ending).utf8))

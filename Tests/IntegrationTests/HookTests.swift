@@ -11,7 +11,7 @@ import Testing
         try FileManager.default.createDirectory(
             atPath: folder.file("data/secrets/default"), withIntermediateDirectories: true,
             attributes: [.posixPermissions: 0o700])
-        FileManager.default.createFile(
+        _ = FileManager.default.createFile(
             atPath: folder.file("data/secrets/default/hook"), contents: Data("word".utf8),
             attributes: [.posixPermissions: 0o600])
         try await server.client.make("channels/storage", [:])

@@ -221,6 +221,9 @@ actor Gatherer: Sink {
         do throws(ChannelError) {
             _ = try await channel.append([event])
         } catch {
+            if error.code == .recordTooLarge, let smaller = Self.reduced(event) {
+                return await replace(group, by: smaller)
+            }
             failure = error.message
             return .retry(error.message)
         }
@@ -229,6 +232,20 @@ actor Gatherer: Sink {
         var actions: [GatherMachine.Action] = []
         machine.fired(group.key, at: clock.now(), into: &actions)
         return await perform(actions)
+    }
+
+    /// Fixes a group's event anew: the channel takes none that large.
+    private func replace(_ group: GatherMachine.Group, by event: EventRecord) async -> DeliveryOutcome {
+        let value = Stored.encoded(group, event: event, marks: channel()?.appendMarks)
+        do throws(PersistenceError) {
+            try await store.put([StateEntry(key: header(group.key), value: value)])
+        } catch {
+            isLoaded = false
+            failure = error.message
+            return .retry("the event of a group cannot be kept: \(error.message)")
+        }
+        fixed[group.key.text] = event
+        return await append(group.key.text)
     }
 
     // MARK: State

@@ -9,6 +9,11 @@ package struct WebhookIntake: Sendable {
         package var events: Int
         /// Parts that could not be read and went to the dead letters.
         package var unreadable: Int
+
+        package init(events: Int, unreadable: Int) {
+            self.events = events
+            self.unreadable = unreadable
+        }
     }
 
     private let secrets: SecretStore
