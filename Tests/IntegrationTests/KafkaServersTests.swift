@@ -1,5 +1,6 @@
 import CloudEvents
 import Foundation
+import NIOCore
 import TestSupport
 import Testing
 

@@ -180,13 +180,19 @@ struct GathererTests {
         let data: JSONValue = ["count": 3, "members": .array(members)]
         let event = EventRecord(CloudEvent(id: "1", source: "s", type: "t", data: .json(data.encoded())))
         let less = try #require(Gatherer.reduced(event))
-        guard case .json(let bytes)? = less.event.data else { return Issue.record("no data") }
+        guard case .json(let bytes)? = less.event.data else {
+            Issue.record("no data")
+            return
+        }
         #expect(
             try JSONValue(parsing: bytes) == [
                 "count": 3, "members": [["subject": "/d/0"], ["subject": "/d/1"], ["subject": "/d/2"]],
             ])
         let least = try #require(Gatherer.reduced(less))
-        guard case .json(let rest)? = least.event.data else { return Issue.record("no data") }
+        guard case .json(let rest)? = least.event.data else {
+            Issue.record("no data")
+            return
+        }
         #expect(try JSONValue(parsing: rest) == ["count": 3, "membersLeftOut": true])
         #expect(Gatherer.reduced(least) == nil && less.event.id == "1")
     }
