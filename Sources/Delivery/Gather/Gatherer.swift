@@ -115,7 +115,9 @@ actor Gatherer: Sink {
                 _ = await inTurn { await self.advance(to: now) }
             }
             // Soon enough for what becomes due, and for what could not be appended.
-            let wait = machine.nextDue.map { min(max($0 - clock.now(), 5), 1_000) } ?? 1_000
+            // Looking takes as long as there are groups, so of very many it is done less often.
+            let least = Int64(5 + machine.groups.count / 1_000)
+            let wait = machine.nextDue.map { min(max($0 - clock.now(), least), 1_000) } ?? 1_000
             await clock.sleep(fixed.isEmpty ? wait : 200)
         }
     }
