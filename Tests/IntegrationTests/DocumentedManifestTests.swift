@@ -31,7 +31,9 @@ import Testing
         var text = block
         if block.hasPrefix("gather:") { text = "sink: channel:lean\n" + block }
         if text.hasPrefix("sink:") { text = "subscriptions:\n  shown:\n    channel: storage\n" + indented(text, 4) }
-        if !block.contains("channels:") { text += "\nchannels:\n  storage: {}\n  lean: {}\n  failed: {}\n" }
+        if !block.contains("channels:") {
+            text += "\nchannels:\n  storage: { retention: 30d, partitions: 4 }\n  lean: {}\n  failed: {}\n"
+        }
         return text + "\n"
     }
 

@@ -23,7 +23,8 @@ package struct S3Signature: Sendable {
         host: String, path: String, query: [(name: String, value: String)], time: Int64,
         more: [(name: String, value: String)] = []
     ) -> [(name: String, value: String)] {
-        let stamp = EventTime(nanoseconds: time / 1_000_000_000 * 1_000_000_000).text.filter { $0 != "-" && $0 != ":" }
+        // 20130524T000000Z: seconds, and no more.
+        let stamp = EventTime(nanoseconds: time).text.prefix(19).filter { $0 != "-" && $0 != ":" } + "Z"
         let date = stamp.prefix(8)
         let empty = Self.hexadecimal(SHA256.hash(data: [UInt8]()))
         var signed = [("host", host), ("x-amz-content-sha256", empty), ("x-amz-date", stamp)]

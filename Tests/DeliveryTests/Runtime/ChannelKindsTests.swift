@@ -160,8 +160,10 @@ struct ChannelKindsTests {
     /// One event of each of eight keys; tried again until it is kept, as a client would.
     private func publish(_ channel: any Channel, _ number: Int) async {
         let events = (0..<8).map { key in
-            EventRecord(
-                CloudEvent(id: "\(key)-\(number)", source: "test", type: "t", subject: "/data/\(key)/f\(number)"))
+            var event = CloudEvent(
+                id: "\(key)-\(number)", source: "test", type: "t", subject: "/data/\(key)/f\(number)")
+            event["partitionkey"] = .string("k\(key)")
+            return EventRecord(event)
         }
         while (try? await channel.append(events)) == nil, !Task.isCancelled {}
     }
