@@ -1,6 +1,7 @@
 internal import AsyncHTTPClient
 internal import Foundation
 internal import NIOCore
+internal import NIOHTTP1
 internal import Glibc
 
 /// A daemon with Docker's API, on folders and a socket of its own: dockerd, or Podman's service.
