@@ -56,7 +56,9 @@ import Testing
             message(["kind": "folder", "directory": "/d", "channel": "c", "publish": ["IN_OPN"]])
                 .contains("sources.x.publish[0]: \"IN_OPN\" is not one of"))
         #expect(message(["kind": "http", "channel": "c", "deadLetter": "c"]).contains("must not go to the channel"))
-        #expect(message(["channel": "c"]).contains("dcache-billing, dcache-sse, folder, kafka, timer, stdin, http"))
+        #expect(
+            message(["channel": "c"]).contains(
+                "dcache-billing, dcache-sse, folder, kafka, lines, s3-listing, timer, webhook, stdin, http"))
         #expect(message(["kind": "http", "channel": "c", "directory": "/d"]).contains("unknown"))
     }
 

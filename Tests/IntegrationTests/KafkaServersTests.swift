@@ -1,5 +1,6 @@
 import CloudEvents
 import Foundation
+import NIOCore
 import TestSupport
 import Testing
 
@@ -129,5 +130,51 @@ struct KafkaServersTests {
         #expect(dead.isEmpty, "dead letters without cause: \(dead.first?.text ?? "")")
         #expect(second.stop() == 0)
         broker.kill9()
+    }
+
+    /// Why there is no broker whose records outlive it.
+    private static let unlasting = KafkaBroker.unavailable ?? ObjectStoreServer.unavailable
+
+    @Test(.enabled(if: unlasting == nil, "\(unlasting ?? "")"))
+    func `the broker is killed under load: what was answered is there, in order, and no reply is doubled`() async throws
+    {
+        let objects = try await ObjectStoreServer()
+        let made = try await TestClient(url: objects.url, key: nil).call("PUT", "/weir")
+        try #require(made.status == 200, "\(made.text)")
+        let broker = try await KafkaBroker(
+            .s3(
+                bucket: "weir",
+                environment: [
+                    "AWS_ENDPOINT": objects.url, "AWS_ALLOW_HTTP": "true", "AWS_ACCESS_KEY_ID": "t",
+                    "AWS_SECRET_ACCESS_KEY": "t", "AWS_DEFAULT_REGION": "us-east-1",
+                ]))
+        let folder = try TemporaryDirectory("weir-kafka-broker")
+        let server = try await Self.server(folder, "a", broker)
+        try await Self.configure(server.client)
+        let count = 30
+        for n in 0..<count {
+            if n == count / 2 {
+                broker.kill9()
+                // Nobody is told that it is there while it is not.
+                let answer = try await server.client.call(
+                    "POST", "/v1/channels/in/events", type: "application/cloudevents+json",
+                    body: TestClient.event("away", ["partitionkey": "away"]).encoded(), timeout: .seconds(90))
+                #expect(answer.status == 503, "\(answer.text)")
+                try await broker.start()
+            }
+            try await Self.publish(server.client, n)
+        }
+        let complete = try await eventually(within: .seconds(120)) {
+            try await Self.replies(server.client).filter { $0.key >= 0 }.values.reduce(0) { $0 + $1.count } >= count
+                * Self.keys
+        }
+        let replies = try await Self.replies(server.client)
+        #expect(complete, "\(replies.values.reduce(0) { $0 + $1.count }) replies of \(count * Self.keys)")
+        for key in 0..<Self.keys {
+            #expect(replies[key] == Array(0..<count), "key \(key): \(replies[key]?.count ?? 0) replies of \(count)")
+        }
+        #expect(server.stop() == 0)
+        broker.kill9()
+        objects.stop()
     }
 }

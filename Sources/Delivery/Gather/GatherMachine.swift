@@ -205,16 +205,20 @@ struct GatherMachine: Sendable {
 
     /// Everything that the channel took before `time` has been given: what is due by then fires.
     mutating func advance(to time: Int64, into actions: inout [Action]) {
-        for (name, group) in groups.sorted(by: { $0.key < $1.key }) {
+        var ready: [(key: Key, reason: Reason?)] = []
+        for group in groups.values {
             switch group.state {
-            case .open:
-                guard let due = due(group), due.time <= time else { continue }
-                begin(group.key, due.reason, &actions)
+            case .open: if let due = due(group), due.time <= time { ready.append((group.key, due.reason)) }
             case .firing: continue
-            case .fired(let fired):
-                guard fired + spec.remember <= time else { continue }
-                groups[name] = nil
-                actions.append(.forget(group.key))
+            case .fired(let fired): if fired + spec.remember <= time { ready.append((group.key, nil)) }
+            }
+        }
+        for (key, reason) in ready.sorted(by: { $0.key.text < $1.key.text }) {
+            if let reason {
+                begin(key, reason, &actions)
+            } else {
+                groups[key.text] = nil
+                actions.append(.forget(key))
             }
         }
     }

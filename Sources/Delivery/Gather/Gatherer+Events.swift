@@ -79,6 +79,23 @@ extension Gatherer {
         return EventRecord(event)
     }
 
+    /// The same with less said of the members: their subjects, then nothing; `nil` when nothing is left to leave out.
+    static func reduced(_ event: EventRecord) -> EventRecord? {
+        var made = event.event
+        guard case .json(let bytes)? = made.data, var data = (try? JSONValue(parsing: bytes))?.object,
+            let members = data["members"]?.array
+        else { return nil }
+        if members.contains(where: { ($0.object?.count ?? 0) > 1 }) {
+            data["members"] = .array(
+                members.map { ["subject": $0["subject"] ?? $0["id"] ?? .null] })
+        } else {
+            data["members"] = nil
+            data["membersLeftOut"] = true
+        }
+        made.data = .json(JSONValue.object(data).encoded())
+        return EventRecord(made)
+    }
+
     /// The folder that all members lie in: what may be seen of them decides what may be seen of the group.
     private static func commonFolder(_ members: [GatherMachine.Member]) -> String? {
         var common: [Substring]?

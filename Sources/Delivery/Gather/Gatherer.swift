@@ -115,7 +115,9 @@ actor Gatherer: Sink {
                 _ = await inTurn { await self.advance(to: now) }
             }
             // Soon enough for what becomes due, and for what could not be appended.
-            let wait = machine.nextDue.map { min(max($0 - clock.now(), 5), 1_000) } ?? 1_000
+            // Looking takes as long as there are groups, so of very many it is done less often.
+            let least = Int64(5 + machine.groups.count / 1_000)
+            let wait = machine.nextDue.map { min(max($0 - clock.now(), least), 1_000) } ?? 1_000
             await clock.sleep(fixed.isEmpty ? wait : 200)
         }
     }
@@ -221,6 +223,9 @@ actor Gatherer: Sink {
         do throws(ChannelError) {
             _ = try await channel.append([event])
         } catch {
+            if error.code == .recordTooLarge, let smaller = Self.reduced(event) {
+                return await replace(group, by: smaller)
+            }
             failure = error.message
             return .retry(error.message)
         }
@@ -229,6 +234,20 @@ actor Gatherer: Sink {
         var actions: [GatherMachine.Action] = []
         machine.fired(group.key, at: clock.now(), into: &actions)
         return await perform(actions)
+    }
+
+    /// Fixes a group's event anew: the channel takes none that large.
+    private func replace(_ group: GatherMachine.Group, by event: EventRecord) async -> DeliveryOutcome {
+        let value = Stored.encoded(group, event: event, marks: channel()?.appendMarks)
+        do throws(PersistenceError) {
+            try await store.put([StateEntry(key: header(group.key), value: value)])
+        } catch {
+            isLoaded = false
+            failure = error.message
+            return .retry("the event of a group cannot be kept: \(error.message)")
+        }
+        fixed[group.key.text] = event
+        return await append(group.key.text)
     }
 
     // MARK: State

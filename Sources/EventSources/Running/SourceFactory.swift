@@ -58,7 +58,14 @@ package struct SourceFactory: Sendable {
             }
             let options = lineOptions
             return StandardInputSource(id: id, output: output) { StreamedLines(known, options: options) }
-        case .http:
+        case .s3Listing(let listing):
+            return try S3ListingSource(id: id, spec: listing, output: output, store: store, secrets: secrets)
+        case .lines(let lines):
+            var options = lineOptions
+            options.zone = try zone(lines.timezone)
+            return LinesSource(id: id, spec: lines, output: output, store: store, files: files, options: options)
+        // What is sent to them comes by the HTTP face.
+        case .http, .webhook:
             return nil
         }
     }

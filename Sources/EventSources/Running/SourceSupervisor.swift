@@ -58,6 +58,13 @@ package actor SourceSupervisor: Service {
         if ending[id] == task { ending[id] = nil }
     }
 
+    /// Where what is posted to a source goes; `nil` when there is no such source, or it takes nothing that is posted.
+    package func webhook(_ id: SourceID) async throws -> (spec: WebhookSpec, output: SourceOutput)? {
+        guard let entry = entries[id], case .webhook(let webhook) = entry.spec.kind else { return nil }
+        let found = try await channels(id, entry.spec)
+        return (webhook, SourceOutput(channel: found.events, deadLetters: found.deadLetters, report: entry.report))
+    }
+
     package func status(of id: SourceID) -> SourceStatus? { entries[id]?.report.snapshot }
 
     /// All sources with their specifications and states, by name.

@@ -15,6 +15,12 @@ package struct SourceSpec: Sendable, Hashable {
         case kafka(KafkaSourceSpec)
         /// The event stream of a dCache frontend.
         case dcacheEvents(DCacheEventsSpec)
+        /// Requests that others send to this source's address.
+        case webhook(WebhookSpec)
+        /// A bucket that is listed.
+        case s3Listing(S3ListingSpec)
+        /// Files of lines.
+        case lines(LinesSpec)
         /// Lines on standard input, in a format of StorageEvents.
         case stdin(format: String)
         /// Events that are posted to the channel's resource: nothing runs.
@@ -34,7 +40,9 @@ package struct SourceSpec: Sendable, Hashable {
     }
 
     /// The words for `kind`.
-    package static let kinds = ["dcache-billing", "dcache-sse", "folder", "kafka", "timer", "stdin", "http"]
+    package static let kinds = [
+        "dcache-billing", "dcache-sse", "folder", "kafka", "lines", "s3-listing", "timer", "webhook", "stdin", "http",
+    ]
     /// The formats that `stdin` reads.
     package static let formats = StorageEventFormat.allCases.map(\.rawValue).sorted()
 
@@ -58,6 +66,9 @@ package struct SourceSpec: Sendable, Hashable {
         case "timer": self.kind = .timer(try TimerSpec(&reader))
         case "kafka": self.kind = .kafka(try KafkaSourceSpec(&reader))
         case "dcache-sse": self.kind = .dcacheEvents(try DCacheEventsSpec(&reader))
+        case "webhook": self.kind = .webhook(try WebhookSpec(&reader))
+        case "s3-listing": self.kind = .s3Listing(try S3ListingSpec(&reader))
+        case "lines": self.kind = .lines(try LinesSpec(&reader))
         case "folder": self.kind = .folder(try FolderSpec(&reader))
         case "stdin":
             guard let format = try reader.word("format", of: Self.formats) else {
@@ -87,6 +98,15 @@ package struct SourceSpec: Sendable, Hashable {
         case .dcacheEvents(let events):
             object["kind"] = "dcache-sse"
             events.write(into: &object)
+        case .webhook(let webhook):
+            object["kind"] = "webhook"
+            webhook.write(into: &object)
+        case .s3Listing(let listing):
+            object["kind"] = "s3-listing"
+            listing.write(into: &object)
+        case .lines(let lines):
+            object["kind"] = "lines"
+            lines.write(into: &object)
         case .folder(let folder):
             object["kind"] = "folder"
             folder.write(into: &object)

@@ -9,6 +9,8 @@ public struct S3Decoder: Sendable {
     /// Who wrote a record.
     public enum Dialect: String, Sendable, Hashable {
         case aws, ceph, minio, eventBridge
+        /// Nobody: it was seen in a listing.
+        case listing
     }
 
     /// The host under which the store is known, for the events' source; taken from the record when `nil`.

@@ -30,6 +30,9 @@ package protocol Engine: Sendable {
     func publish(
         _ events: [EventRecord], to channel: String, namespace: String
     ) async throws(Problem) -> [AppendOutcome]
+    /// Takes what was posted to a source, and says how much: `events`, `unreadable`. A sender that does not show the
+    /// source's secret, and one that posts to nothing, are told the same.
+    func take(_ hook: HookRequest) async throws(Problem) -> JSONObject
     /// The partitions of a channel; throws not-found when there is no such channel.
     func partitionCount(channel: String, namespace: String) async throws(Problem) -> Int
     /// Where `start` is, in these partitions.
@@ -168,4 +171,8 @@ package struct LogPage: Sendable {
 
 extension Engine {
     package func health() async -> JSONObject { [:] }
+
+    package func take(_ hook: HookRequest) async throws(Problem) -> JSONObject {
+        throw .unauthenticated("nothing is taken here without its secret")
+    }
 }

@@ -73,7 +73,7 @@ package struct OpenAPIDocument: Sendable {
             responses["\(status.code)"] = ["$ref": "#/components/responses/Problem"]
         }
         operation["responses"] = .object(responses)
-        if route.access == .open { operation["security"] = [] }
+        if route.access == .open || route.access == .proven { operation["security"] = [] }
         return operation
     }
 

@@ -136,6 +136,16 @@ enum Schemas {
               "data_base64": { "type": "string", "contentEncoding": "base64" }
             }
           },
+          "HookOutcome": {
+            "type": "object", "required": ["events", "unreadable"],
+            "properties": {
+              "events": { "type": "integer", "minimum": 0 },
+              "unreadable": {
+                "description": "Parts that could not be read and went to the source's dead letters.",
+                "type": "integer", "minimum": 0
+              }
+            }
+          },
           "PublishOutcome": {
             "type": "object",
             "required": ["accepted", "duplicates", "events"],

@@ -5,6 +5,8 @@ package import Hummingbird
 package enum RouteAccess: Sendable, Hashable {
     /// Anyone may, without a key: only what says nothing about anybody's data.
     case open
+    /// The handler checks a proof that came along: a webhook's secret. Its senders have no keys.
+    case proven
     case needs(AccessAction, AccessTarget)
 }
 
@@ -31,7 +33,7 @@ package struct Route: Sendable {
 
     /// The query parameters that it knows; every route that asks for access knows `namespace`.
     package var query: [QueryParameter] {
-        access == .open || documentation.query.contains(.namespace)
+        access == .open || access == .proven || documentation.query.contains(.namespace)
             ? documentation.query : documentation.query + [.namespace]
     }
 }

@@ -46,6 +46,7 @@ package struct HTTPFace: Sendable {
             + ActivationRoutes(engine: engine, limits: limits).routes
             + KeyRoutes(engine: engine, limits: limits).routes
             + APIRoutes(engine: engine).routes
+            + HookRoutes(engine: engine, limits: limits).routes
     }
 
     /// The service that listens and answers; run it in a service group.

@@ -22,6 +22,7 @@ struct Parts: Sendable {
     let activations: ActivationStore
     let logs: LogFeed
     let sources: SourceSupervisor
+    let webhooks: WebhookIntake
     let subscriptions: Subscriptions
     let reconciler: Reconciler
     let grants: Grants

@@ -141,7 +141,9 @@ public struct Server: Sendable {
             registry: registry, channels: channels, sources: sources, subscriptions: subscriptions, logger: logger)
         return Parts(
             registry: registry, writer: writer, channels: channels, functions: functions, pool: pool, invoker: invoker,
-            activations: activations, logs: logs, sources: sources, subscriptions: subscriptions,
+            activations: activations, logs: logs, sources: sources,
+            webhooks: WebhookIntake(secrets: .folder(data.secrets), options: Server.lineOptions),
+            subscriptions: subscriptions,
             reconciler: reconciler, grants: grants, directory: directory, keys: keys, address: address,
             containers: containers)
     }

@@ -172,6 +172,31 @@ struct GathererTests {
         #expect(invoker.causes.count == 7)
     }
 
+    @Test("an event that the channel finds too large says less of its members, then nothing")
+    func tooLarge() throws {
+        let members: [JSONValue] = (0..<3).map {
+            ["id": .string("\($0)"), "subject": .string("/d/\($0)"), "time": "t"]
+        }
+        let data: JSONValue = ["count": 3, "members": .array(members)]
+        let event = EventRecord(CloudEvent(id: "1", source: "s", type: "t", data: .json(data.encoded())))
+        let less = try #require(Gatherer.reduced(event))
+        guard case .json(let bytes)? = less.event.data else {
+            Issue.record("no data")
+            return
+        }
+        #expect(
+            try JSONValue(parsing: bytes) == [
+                "count": 3, "members": [["subject": "/d/0"], ["subject": "/d/1"], ["subject": "/d/2"]],
+            ])
+        let least = try #require(Gatherer.reduced(less))
+        guard case .json(let rest)? = least.event.data else {
+            Issue.record("no data")
+            return
+        }
+        #expect(try JSONValue(parsing: rest) == ["count": 3, "membersLeftOut": true])
+        #expect(Gatherer.reduced(least) == nil && less.event.id == "1")
+    }
+
     @Test(
         "a crash anywhere: each group fires once, with what belongs to it",
         arguments: Array(0..<30) as [UInt64], [GatherSpec.Late.ignore, .again, .new])
