@@ -24,7 +24,9 @@ function answer(result, context, nanoseconds, frame) {
       if (text === undefined) throw new TypeError(`a ${typeof result} has no JSON form`);
     }
     const line = lineOf(status, nanoseconds, text, events, frame);
-    const length = Buffer.byteLength(line);
+    if (Buffer.byteLength(line) <= Function.limit) return line;
+    // What stands around the result is not the function's.
+    const length = Buffer.byteLength(text) + (events === null ? 0 : Buffer.byteLength(`${events}`));
     if (length <= Function.limit) return line;
     const limit = `the answer is ${length} bytes long, more than the ${Function.limit} that are allowed`;
     return errorLine(2, nanoseconds, limit, frame);

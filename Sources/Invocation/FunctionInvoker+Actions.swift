@@ -71,7 +71,7 @@ extension FunctionInvoker {
             let helper =
                 switch reason.way {
                 case .stem: state.stems.removeValue(forKey: id)
-                case .zygote: flavour.flatMap { state.zygotes[$0] }
+                case .zygote: flavour.flatMap { state.zygote(for: $0) }
                 case .exec, .container: Stem?.none
                 }
             return (state.versions[pool], helper)
@@ -145,7 +145,7 @@ extension FunctionInvoker {
         let zygote = state.withLock { state in
             state.stems[id] = stem
             if isZygote { state.zygotes[flavour] = stem }
-            return isZygote ? nil : state.machine.stems.canFork(flavour) ? state.zygotes[flavour] : nil
+            return isZygote ? nil : state.zygote(for: flavour)
         }
         do {
             if isZygote { try kind.startZygote(stem) } else { try kind.start(stem, zygote: zygote) }

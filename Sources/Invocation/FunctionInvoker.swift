@@ -33,6 +33,11 @@ package final class FunctionInvoker: Invoker {
         var endAfterAnswer: Set<String> = []
         var nextJob = 1
         var nextPool = 1
+
+        /// The zygote that can fork what is of a flavour.
+        func zygote(for flavour: String) -> Stem? {
+            machine.stems.forker(for: flavour).flatMap { zygotes[$0] }
+        }
     }
 
     /// A version of one function of one namespace: what a worker belongs to for its whole life.

@@ -158,7 +158,7 @@ struct NodeTests {
         ("return () => 1", .developerError, "the result cannot be written as JSON: a function has no JSON form"),
         (
             "return 'x'.repeat(2 << 20)", .developerError,
-            "the answer is 2097165 bytes long, more than the 1048576 that are allowed"
+            "the answer is 2097154 bytes long, more than the 1048576 that are allowed"
         ),
         (
             "context.publish({ type: 't', Bad: 1 })", .applicationError,

@@ -193,7 +193,7 @@ struct PythonTests {
         ("object()", "the result cannot be written as JSON: Object of type object is not JSON serializable"),
         ("float('nan')", "the result cannot be written as JSON: Out of range float values are not JSON compliant"),
         (#"'\ud800'"#, "the result holds text that is not Unicode (half of a surrogate pair)"),
-        ("'x' * 2000000", "the answer is 2000019 bytes long, more than the 1048576 that are allowed"),
+        ("'x' * 2000000", "the answer is 2000002 bytes long, more than the 1048576 that are allowed"),
     ])
     func resultsThatCannotTravelAreClearErrors(expression: String, message: String) async throws {
         try await withInvoker { fixture in

@@ -59,8 +59,11 @@ def answer(result, context, nanoseconds, frame=None):
         return error_line(2, nanoseconds, "the result cannot be written as JSON: %s: %s" % (
             error.__class__.__name__, error), frame)
     if len(line) > Function.limit:
-        return error_line(2, nanoseconds, "the answer is %d bytes long, more than the %d that are allowed" % (
-            len(line), Function.limit), frame)
+        # What stands around the result is not the function's.
+        length = len(text.encode()) + len(",".join(events or ()).encode())
+        if length > Function.limit:
+            return error_line(2, nanoseconds, "the answer is %d bytes long, more than the %d that are allowed" % (
+                length, Function.limit), frame)
     return line
 
 

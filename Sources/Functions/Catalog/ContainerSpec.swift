@@ -58,10 +58,18 @@ package struct ContainerSpec: Sendable, Hashable {
         self.pull = pull ?? Self.usualPull(origin)
     }
 
+    /// What a version holds whose image is not looked for before it runs: the name as it was given.
+    var unpinned: String {
+        if case .image(let image) = origin { image.description } else { "" }
+    }
+
     /// As Kubernetes does it: what is named `latest` is meant to be the latest.
     private static func usualPull(_ origin: Origin) -> Pull {
-        if case .image(let image) = origin, image.digest == nil, image.tag == "latest" { return .always }
-        return .ifNotPresent
+        if case .image(let image) = origin { usualPull(image) } else { .ifNotPresent }
+    }
+
+    package static func usualPull(_ image: ImageReference) -> Pull {
+        image.digest == nil && image.tag == "latest" ? .always : .ifNotPresent
     }
 
     private static func check(dockerfile: String, path: String) throws(DocumentError) {

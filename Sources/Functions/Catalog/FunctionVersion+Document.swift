@@ -27,7 +27,8 @@ extension FunctionVersion {
         members["dependencies"] = dependencies.document
         if let container = spec.container {
             members["container"] = [
-                "image": .string(image?.repository ?? ""), "digest": .string(image?.digest.description ?? ""),
+                "image": .string(image?.repository ?? container.unpinned),
+                "digest": .string(image?.digest.description ?? ""),
                 "protocol": .string(container.exchange.rawValue), "port": .integer(Int64(container.port)),
             ]
         }

@@ -76,9 +76,10 @@ public struct FunctionVersion: Sendable, Hashable {
             case cloudEvents = "cloudevents"
         }
 
-        /// Host and path of the image, without tag and digest.
+        /// Host and path of the image, without tag and digest; the whole name when there is no digest.
         public var repository: String
-        /// `sha256:…`, of the image's manifest or of its list of platforms.
+        /// `sha256:…`, of the image's manifest or of its list of platforms. Empty: the image is looked for when a
+        /// container starts, as OpenWhisk does it.
         public var digest: String
         public var exchange: Exchange
         /// Where the container listens.

@@ -18,6 +18,14 @@ package final class UploadStore: Sendable {
 
     private func file(_ digest: String) -> String { path + "/" + digest }
 
+    /// Where the archive of a version's code is, if it was kept.
+    ///
+    /// - Parameter directory: the code's folder in its store.
+    package static func file(of directory: String) -> String {
+        guard let slash = directory.lastIndex(of: "/") else { return "" }
+        return directory[..<slash] + "-uploads" + directory[slash...]
+    }
+
     /// Keeps an archive; on disk when this returns.
     func keep(_ bytes: [UInt8], of digest: String) async throws(ArchiveError) {
         let failure: ArchiveError? = await withCheckedContinuation { continuation in

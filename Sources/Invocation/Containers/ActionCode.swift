@@ -17,6 +17,14 @@ struct ActionCode: Sendable, Equatable {
             return nil
         }
         let root = version.codeDirectory
+        if let archive = FileManager.default.contents(atPath: UploadStore.file(of: root)),
+            archive.starts(with: [0x50, 0x4B]), archive.count <= Self.limit
+        {
+            // As it came.
+            text = Base64.encode([UInt8](archive))
+            isBinary = true
+            return
+        }
         let names = FileManager.default.subpaths(atPath: root) ?? []
         var files: [(name: String, bytes: [UInt8], isExecutable: Bool)] = []
         var size = 0
@@ -37,7 +45,8 @@ struct ActionCode: Sendable, Equatable {
             files.append((name, Array(data), FileManager.default.isExecutableFile(atPath: path)))
         }
         if files.count == 1, let only = files.first {
-            if let text = String(validating: only.bytes, as: UTF8.self) {
+            // What the OpenWhisk API was given as Base64 goes on as that, whatever it is.
+            if only.name != "exec", let text = String(validating: only.bytes, as: UTF8.self) {
                 self.text = text
                 isBinary = false
             } else {

@@ -67,14 +67,13 @@ final class ContainerSession: FunctionWorker, ContainerHandler {
     // MARK: Starting
 
     func start() throws(SandboxError) {
-        guard let container = version.container, let digest = ImageDigest(container.digest) else {
+        guard let container = version.container else {
             throw SandboxError(.startFailed, "the version names no image: put the function again")
         }
-        let image = PinnedImage(repository: container.repository, digest: digest)
-        Task { await start(image, container) }
+        Task { await start(container) }
     }
 
-    private func start(_ image: PinnedImage, _ container: FunctionVersion.Container) async {
+    private func start(_ container: FunctionVersion.Container) async {
         let engine: any ContainerEngine
         do {
             engine = try await self.engine()
@@ -82,6 +81,7 @@ final class ContainerSession: FunctionWorker, ContainerHandler {
             notStarted(error.message)
             return
         }
+        guard let image = await image(container, engine) else { return }
         guard
             state.withLock({ state in
                 state.isolation = engine.isolation
@@ -98,6 +98,34 @@ final class ContainerSession: FunctionWorker, ContainerHandler {
         box.withLock { $0 = running }
         if state.withLock({ $0.killReason != nil }) { running.kill() }
         await introduce(running)
+    }
+
+    /// The image by its digest; one that the version has only the name of is looked for now.
+    private func image(_ container: FunctionVersion.Container, _ engine: any ContainerEngine) async -> PinnedImage? {
+        if let digest = ImageDigest(container.digest) {
+            return PinnedImage(repository: container.repository, digest: digest)
+        }
+        do {
+            let name = try ImageReference(container.repository)
+            let pull = ContainerSpec.usualPull(name)
+            do throws(ContainerError) {
+                return try await engine.pin(name, pull: pull, namespace: version.namespace)
+            } catch {
+                // A registry that cannot be asked for the latest does not hide what is here.
+                guard pull == .always,
+                    let known = try? await engine.pin(name, pull: .never, namespace: version.namespace)
+                else { throw error }
+                return known
+            }
+        } catch {
+            refuse(
+                StartFailure(
+                    status: .developerError,
+                    result: ResultText.error("Failed to pull container image '\(container.repository)'.")))
+            // There is no process whose end would be told.
+            notStarted("\(error)")
+            return nil
+        }
     }
 
     private func notStarted(_ reason: String) {

@@ -14,11 +14,14 @@ struct OpenWhiskExchange: ContainerExchange {
             "main": .string(version.handler ?? "main"), "binary": .bool(code?.isBinary ?? false),
         ]
         if let code { value["code"] = .string(code.text) }
-        value["env"] = [
+        var environment: JSONObject = [
             "__OW_NAMESPACE": .string(version.namespace), "__OW_ACTION_NAME": .string(actionName),
             "__OW_ACTION_VERSION": .string(version.digest), "__OW_ACTIVATION_ID": .string(id),
             "__OW_TRANSACTION_ID": .string(id), "__OW_DEADLINE": .string(String(deadline)),
         ]
+        // Parameters that an action has for its start are variables of the version.
+        for variable in version.environment { environment[variable.name] = .string(variable.value) }
+        value["env"] = .object(environment)
         return Self.post("/init", ["value": .object(value)])
     }
 
@@ -35,13 +38,25 @@ struct OpenWhiskExchange: ContainerExchange {
     func request(_ call: FunctionCall, id: String, deadline: Int64) -> ContainerRequest {
         var value = version.parameters
         for member in Self.arguments(of: call).members { value[member.name] = member.value }
-        return Self.post(
-            "/run",
-            [
-                "value": .object(value), "namespace": .string(version.namespace), "action_name": .string(actionName),
-                "action_version": .string(version.digest), "activation_id": .string(id),
-                "transaction_id": .string(id), "deadline": .string(String(deadline)),
-            ])
+        var body: JSONObject = [
+            "value": .object(value), "namespace": .string(version.namespace), "action_name": .string(actionName),
+            "action_version": .string(version.digest), "activation_id": .string(id),
+            "transaction_id": .string(id), "deadline": .string(String(deadline)),
+        ]
+        for member in Self.variables(of: call).members { body[member.name] = member.value }
+        return Self.post("/run", .object(body))
+    }
+
+    /// The variables of one call (`__OW_API_KEY` …) by the names that stand beside `value`.
+    private static func variables(of call: FunctionCall) -> JSONObject {
+        guard let environment = call.environment, let object = (try? JSONValue(parsing: environment))?.object else {
+            return [:]
+        }
+        var members = JSONObject()
+        for member in object.members where member.name.hasPrefix("__OW_") {
+            members[member.name.dropFirst("__OW_".count).lowercased()] = member.value
+        }
+        return members
     }
 
     func answer(_ response: ContainerResponse, runNanoseconds: Int64) -> (answer: Answer, isSound: Bool) {

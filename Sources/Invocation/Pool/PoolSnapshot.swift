@@ -142,7 +142,7 @@ extension PoolMachine {
 
     private func stemKind(_ name: String) -> PoolSnapshot.StemKind {
         let flavour = stems.flavours[name]
-        let zygote = flavour?.zygote.map { _ in stems.canFork(name) ? "ready" : "starting" }
+        let zygote = stems.hasZygote(name) ? stems.canFork(name) ? "ready" : "starting" : nil
         return .init(
             name: name, ready: flavour?.ready.count ?? 0, starting: flavour?.starting ?? 0,
             target: flavour?.target ?? 0, zygote: zygote, failures: flavour?.failures ?? 0)

@@ -59,6 +59,9 @@ extension WorkerSpecification {
         ]
     }
 
+    /// What stands around a result in an answer: status, time, number of the call.
+    private static var around: Int { 64 }
+
     /// The process that runs a version.
     init(
         _ version: FunctionVersion, _ configuration: InvocationConfiguration, _ isolation: IsolationReport?
@@ -73,15 +76,15 @@ extension WorkerSpecification {
             // standard library and (added by the runner) the system's installed packages.
             arguments = [configuration.python, "-I", "-S", "-E", "-X", "utf8", paths.runners.python]
             framing = .lengthPrefixed
-            maximumMessage = configuration.answerLimit + Ledger.size
+            maximumMessage = configuration.answerLimit + Self.around + Ledger.size
         case .nodejs:
             arguments = [configuration.node, paths.runners.nodejs]
             framing = .lengthPrefixed
-            maximumMessage = configuration.answerLimit + Ledger.size
+            maximumMessage = configuration.answerLimit + Self.around + Ledger.size
         case .swift:
             arguments = [paths.program(of: version)]
             framing = .lengthPrefixed
-            maximumMessage = configuration.answerLimit + Ledger.size
+            maximumMessage = configuration.answerLimit + Self.around + Ledger.size
         // A container is started by its engine, a sequence is no process: neither comes here.
         case .executable, .container, .sequence:
             arguments = [paths.code + "/" + version.entry]

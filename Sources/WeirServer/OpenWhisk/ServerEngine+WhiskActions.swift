@@ -60,9 +60,6 @@ extension ServerEngine: WhiskEngine {
     }
 
     func whiskPut(_ action: WhiskAction, code: UploadedCode) async throws(Problem) -> WhiskAction {
-        var code = code
-        // An image has what it runs inside; an empty text stands in its place.
-        if case .none = code, action.exec.components == nil { code = .text("") }
         let current = try await reading { () async throws(PersistenceError) in
             try parts.registry.resource(ResourceKey(.function, action.path.namespace, action.path.local))
         }

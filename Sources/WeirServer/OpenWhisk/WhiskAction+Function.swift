@@ -12,7 +12,7 @@ extension WhiskAction {
         let section = document["openwhisk"]
         let runtime = document["runtime"]?.string ?? ""
         let kind = section?["kind"]?.string ?? WhiskRuntimes.kind(of: runtime)
-        let image = section?["image"]?.string
+        let image = section?["image"]?.string ?? document["image"]?.string
         let components = document["components"]?.array?.compactMap(\.string)
         var annotations = document["annotations"]?.object ?? [:]
         if section == nil {
@@ -67,6 +67,11 @@ extension WhiskAction {
             document["runtime"] = .string(runtime)
             document["handler"] = .string(exec.main ?? "main")
             document["call"] = "arguments"
+        } else if let image = exec.image, !exec.hasCode || !Self.isForPrograms(image) {
+            // Looked for when it is run, as upstream: an action can be made before its image.
+            document["image"] = .string(image)
+            document["protocol"] = "openwhisk"
+            document["handler"] = exec.main.map { .string($0) }
         } else {
             document["runtime"] = "executable"
             if exec.hasCode { document["call"] = "action-loop" }
@@ -85,6 +90,12 @@ extension WhiskAction {
         case .null: ""
         default: value.text
         }
+    }
+
+    /// Whether an image is one of upstream's that hold nothing but what runs a program: Weir does that by itself.
+    private static func isForPrograms(_ image: String) -> Bool {
+        let name = (image.split(separator: "/").last ?? "").prefix { $0 != ":" && $0 != "@" }
+        return name.hasPrefix("actionloop") || name == "dockerskeleton"
     }
 
     private static func isVariable(_ name: String) -> Bool {

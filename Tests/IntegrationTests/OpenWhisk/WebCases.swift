@@ -66,6 +66,8 @@ import Testing
         let list = try await tenant.call("POST", tenant.web("default/echo.json"), [1, 2], auth: "")
         #expect(list.json["__ow_body"] == [1, 2])
         let get = try await tenant.call("GET", tenant.web("default/echo.json?a=1&a=2"), auth: "")
+        let written = try await tenant.call("GET", tenant.web("default/echo.json/a%20b%2Fc/"), auth: "")
+        #expect(written.json["__ow_path"] == "/a%20b%2Fc/", "as it was written")
         #expect(get.json["a"] == "2" && get.json["__ow_path"] == "" && get.json["__ow_method"] == "get")
         expectError(
             try await tenant.call("GET", tenant.web("default/echo.json?__ow_method=x"), auth: ""), 400,

@@ -86,11 +86,15 @@ struct Tenant: Sendable {
             if let type { request.headers.add(name: "Content-Type", value: type) }
             request.body = .bytes(ByteBuffer(bytes: body))
         }
-        let response = try await HTTPClient.shared.execute(request, timeout: .seconds(90))
+        let response = try await Self.client.execute(request, timeout: .seconds(90))
         let bytes = try await response.body.collect(upTo: 1 << 28)
         return TestClient.Answer(
             status: Int(response.status.code), headers: response.headers, body: Array(bytes.readableBytesView))
     }
+
+    /// Hands redirects back as they are; lives as long as the test program.
+    private static let client = HTTPClient(
+        eventLoopGroupProvider: .singleton, configuration: .init(redirectConfiguration: .disallow))
 
     /// What a case calls `W`.
     func web(_ rest: String) -> String { "/api/v1/web/\(namespace)/\(rest)" }

@@ -1,4 +1,4 @@
-/// Writes zip archives of texts, stored as they are (APPNOTE 4.3).
+/// Writes zip archives of texts, stored as they are, with names in UTF-8 (APPNOTE 4.3, 4.4.4).
 enum ZipText {
     static func archive(_ files: [(name: String, text: String)], mode: Int = 0o100644) -> [UInt8] {
         var out: [UInt8] = []
@@ -6,7 +6,7 @@ enum ZipText {
         for (name, text) in files {
             let (name, bytes) = (Array(name.utf8), Array(text.utf8))
             let sizes = number(UInt32(bytes.count), 4) + number(UInt32(bytes.count), 4)
-            let common: [UInt8] = [20, 0, 0, 0, 0, 0, 0, 0, 0x21, 0x58] + number(crc(bytes), 4) + sizes
+            let common: [UInt8] = [20, 0, 0, 8, 0, 0, 0, 0, 0x21, 0x58] + number(crc(bytes), 4) + sizes
             let start = out.count
             out += [0x50, 0x4B, 3, 4] + common + number(UInt32(name.count), 2) + [0, 0] + name + bytes
             directory +=

@@ -58,6 +58,20 @@ struct StemTests {
         }
     }
 
+    @Test func aZygoteForksForTheOtherLimitsOfItsFamilyToo() {
+        var world = Self.world(zygote: true) { $0.stems = $0.stemsByFlavour["python"] ?? $0.stems }
+        let limits = ["python-16MiB", "python-64MiB", "nodejs-64MiB"]
+        for (index, flavour) in limits.enumerated() {
+            world.define(
+                50 + index,
+                .init(namespace: "n", function: flavour, timeout: 60_000, flavour: flavour, canFork: index < 2))
+            world.at(200, .submit(.init(pool: 50 + index, duration: 5)))
+        }
+        world.run(until: 5_000)
+        #expect(ways(world) == ["zygote", "zygote", "exec"])
+        #expect(world.machine.stems.flavours.values.compactMap(\.zygote).count == 1, "one for all")
+    }
+
     @Test func noStemIsMadeWhileSomebodyWaitsForAStart() {
         var world = Self.world(floor: 3, maximum: 8)
         world.run(until: 500)

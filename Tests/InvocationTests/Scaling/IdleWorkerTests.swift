@@ -23,7 +23,7 @@ struct IdleWorkerTests {
     @Test(arguments: [3, 0]) func aThreadThatGoesOnAfterTheAnswerUsesNoProcessorUntilTheNextCall(isolation: Int)
         async throws
     {
-        try await withInvoker(isolation: isolation) { fixture in
+        try await withInvoker(idleGrace: 600_000, isolation: isolation) { fixture in
             let function = try fixture.python(
                 "busy",
                 """

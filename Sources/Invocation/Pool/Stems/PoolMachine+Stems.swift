@@ -35,7 +35,9 @@ extension PoolMachine {
             stems.isOwed = true
             return (.stem, stem)
         }
-        return (stems.canFork(flavour) ? .zygote : .exec(.noneReady), nil)
+        guard let forker = stems.forker(for: flavour) else { return (.exec(.noneReady), nil) }
+        stems.flavours[forker]?.lastUse = now
+        return (.zygote, nil)
     }
 
     /// Lets go what is too much and makes what is too little.
@@ -89,7 +91,7 @@ extension PoolMachine {
             }
             return
         }
-        guard isWanted else { return }
+        guard isWanted, stems.makesZygote(name) else { return }
         guard flavour.notBefore <= now else {
             next = min(next, flavour.notBefore)
             return
@@ -115,7 +117,7 @@ extension PoolMachine {
             return
         }
         // A stem of a zygote that is on its way comes five times as fast.
-        if flavour.policy.hasZygote, flavour.zygote != nil, !stems.canFork(name), flavour.failures == 0 { return }
+        if flavour.policy.hasZygote, stems.hasZygote(name), !stems.canFork(name), flavour.failures == 0 { return }
         let stem = begin(.stem, name, flavour.policy, now)
         stems.flavours[name]?.starting += 1
         actions.append(.startStem(stem, flavour: name))

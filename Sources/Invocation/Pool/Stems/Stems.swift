@@ -21,7 +21,9 @@ package struct StemPolicy: Sendable, Equatable {
     }
 }
 
-/// Stems and zygotes of all flavours. A flavour is a runtime with a set of dependencies.
+/// Stems and zygotes of all flavours. A flavour is named `FAMILY-MORE`: what is in the memory of a process that waits is the
+/// family, the limits that its sandbox has from its start are more. A zygote forks for its whole family, as each fork has a
+/// sandbox of its own.
 struct Stems: Sendable {
     enum Role: Sendable, Equatable { case stem, zygote }
 
@@ -64,8 +66,34 @@ struct Stems: Sendable {
 
     func hasReady(_ flavour: String) -> Bool { flavours[flavour]?.ready.isEmpty == false }
 
-    func canFork(_ flavour: String) -> Bool {
-        guard let zygote = flavours[flavour]?.zygote, let member = members[zygote] else { return false }
+    func canFork(_ flavour: String) -> Bool { forker(for: flavour) != nil }
+
+    /// The flavour whose zygote forks for this one: its own, or another of the family.
+    func forker(for flavour: String) -> String? {
+        guard flavours[flavour]?.policy.hasZygote == true else { return nil }
+        return relatives(of: flavour).first { isReady(flavours[$0]?.zygote) }
+    }
+
+    /// Whether the family has a zygote, ready or not.
+    func hasZygote(_ flavour: String) -> Bool { relatives(of: flavour).contains { flavours[$0]?.zygote != nil } }
+
+    /// Whether this flavour makes the family's zygote when there is none: the usual ones do, which have stems always.
+    func makesZygote(_ flavour: String) -> Bool {
+        guard let policy = flavours[flavour]?.policy, policy.hasZygote, !hasZygote(flavour) else { return false }
+        return policy.floor > 0
+            || !relatives(of: flavour).contains {
+                flavours[$0].map { $0.policy.hasZygote && $0.policy.floor > 0 } == true
+            }
+    }
+
+    /// The flavours of one family, this one first.
+    private func relatives(of flavour: String) -> [String] {
+        let family = flavour.prefix { $0 != "-" }
+        return [flavour] + flavours.keys.filter { $0 != flavour && $0.prefix { $0 != "-" } == family }.sorted()
+    }
+
+    private func isReady(_ zygote: Int?) -> Bool {
+        guard let zygote, let member = members[zygote] else { return false }
         return member.isReady && !member.isDying
     }
 

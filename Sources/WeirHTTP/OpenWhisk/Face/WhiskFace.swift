@@ -118,7 +118,15 @@ package struct WhiskFace: Sendable {
         let request = WhiskRequest(
             head: raw.head, body: raw.body, query: raw.query, transaction: raw.transaction, caller: caller,
             namespace: namespace, sendContinue: raw.sendContinue, isOwn: isOwn)
-        return try await answer(request, route, method)
+        let response = try await answer(request, route, method)
+        // What the answer is stands fixed; a client that will not take it is told so.
+        if let accept = raw.head.headerFields[.accept], response.headers[.contentType] == "application/json",
+            !ContentNegotiation.accepts(accept, anyOf: ["application/json"])
+        {
+            throw WhiskError(
+                .notAcceptable, "Resource representation is only available with these types:\napplication/json")
+        }
+        return response
     }
 
     /// The choke point: no handler runs unless the access control said yes, or the thing may be public.

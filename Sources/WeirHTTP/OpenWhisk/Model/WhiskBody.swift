@@ -19,7 +19,8 @@ struct WhiskBody {
             annotations = JSONObject(members: list.map { .init(name: $0.key, value: $0.value) })
             try Self.checkSize(value, "annotations")
         }
-        if let value = Self.present(object["version"]) {
+        // Older clients send "" where they do not ask for a version.
+        if let value = Self.present(object["version"]), value != "" {
             guard let text = value.string, WhiskVersion(text) != nil else {
                 throw .malformed("version must be text such as 1.0.0")
             }

@@ -1,5 +1,6 @@
 import CloudEvents
 import Functions
+import HTTPTypes
 
 /// The `exec` and `limits` of an action's PUT.
 struct WhiskExecBody {
@@ -17,6 +18,8 @@ struct WhiskExecBody {
             guard let text = value.string else { throw .malformed("'\(name)' must be a string in 'exec'") }
             return text
         }
+        // The Go client sends "" for what it leaves out.
+        let main = try text("main").flatMap { $0.isEmpty ? nil : $0 }
         switch kind {
         case "sequence":
             guard let list = WhiskBody.present(object["components"])?.array else {
@@ -36,14 +39,14 @@ struct WhiskExecBody {
                 throw .malformed("'image' must be a string defined in 'exec' for 'blackbox' actions")
             }
             (exec, code) = try Self.withCode(
-                WhiskExec(kind: kind, main: try text("main"), image: image), try text("code") ?? "")
+                WhiskExec(kind: kind, main: main, image: image), try text("code") ?? "")
         default:
             let (resolved, _) = try runtimes.resolve(kind)
             guard let source = try text("code") else {
                 throw .malformed(
                     "'code' must be a string or attachment object defined in 'exec' for '\(resolved)' actions")
             }
-            (exec, code) = try Self.withCode(WhiskExec(kind: resolved, main: try text("main")), source)
+            (exec, code) = try Self.withCode(WhiskExec(kind: resolved, main: main), source)
             exec.hasCode = true
             if case .none = code { code = .text("") }
         }
@@ -73,7 +76,8 @@ struct WhiskLimitsBody {
     private var concurrency: Int64?
     private var instances: Int64?
 
-    init(_ value: JSONValue?) throws(WhiskError) {
+    /// - Parameter concurrent: how many runs a namespace may have at once.
+    init(_ value: JSONValue?, concurrent: Int) throws(WhiskError) {
         guard let value else { return }
         guard let object = value.object else { throw .malformed("limits must be an object, not \(value.kindName)") }
         func number(_ name: String) throws(WhiskError) -> Int64? {
@@ -108,6 +112,11 @@ struct WhiskLimitsBody {
         }
         if let instances, instances < 0 {
             throw .malformed("requirement failed: instances \(instances) below allowed threshold of 0")
+        }
+        if let instances, instances > concurrent {
+            throw WhiskError(
+                .badRequest,
+                "Max action instance concurrency must not exceed your namespace concurrency of \(concurrent).")
         }
     }
 

@@ -15,7 +15,7 @@ enum WhiskOutcome {
                 .developerError,
                 message("The action exceeded its time limits of \(timeout(notes)) milliseconds.")
             )
-        case .developerError: developerError(activation)
+        case .developerError: developerError(activation, notes)
         case .internalError, .stagingError: (.internalError, activation.result)
         }
     }
@@ -35,7 +35,8 @@ enum WhiskOutcome {
         return object.count == 1 ? result : JSONValue.object(["error": error]).encoded()
     }
 
-    private static func developerError(_ activation: Activation) -> (WhiskRecord.Outcome, [UInt8]) {
+    private static func developerError(_ activation: Activation, _ notes: WhiskNotes) -> (WhiskRecord.Outcome, [UInt8])
+    {
         let text = (try? JSONValue(parsing: activation.result))?["error"]?.string ?? ""
         // A result beyond the limit is the application's affair upstream.
         if let match = text.wholeMatch(of: tooLong) {
@@ -59,7 +60,11 @@ enum WhiskOutcome {
             )
         }
         if text == "the function's code was not loaded in time" {
-            return (.developerError, message("The action exceeded its time limits during initialization."))
+            return (
+                .developerError,
+                message(
+                    "The action exceeded its time limits of \(timeout(notes)) milliseconds during initialization.")
+            )
         }
         if text.hasPrefix("the function's process ended") || text.hasPrefix("the function's process was killed") {
             return (

@@ -151,8 +151,9 @@ package struct WhiskRecord: Sendable {
             while time.utf8.count < 30 { time += " " }
             return .string("\(time) \(line.stream.rawValue): \(line.text)")
         }
-        if activation.logsTruncated {
-            let limit = (notes.limits?["logs"]?.integer ?? 10) << 20
+        let limit = (notes.limits?["logs"]?.integer ?? 10) << 20
+        // Where nothing is kept, nothing is said to be left out.
+        if activation.logsTruncated, limit > 0 {
             var time = Self.nanoseconds(activation.end)
             while time.utf8.count < 30 { time += " " }
             lines.append(

@@ -11,7 +11,10 @@ extension WhiskFace {
         if let name {
             // Through a binding the provider's actions are seen.
             let found = try await self.package(name, request)
-            if let binding = found.binding { (namespace, package) = (binding.namespace, binding.name) }
+            if let binding = found.binding {
+                _ = try await provider(of: found, binding, request)
+                (namespace, package) = (binding.namespace, binding.name)
+            }
         }
         if try request.query.flag("count") {
             let count = try await asking { () async throws(Problem) in

@@ -60,7 +60,7 @@ extension WhiskFace {
 
     private static func time(_ query: WhiskQuery, _ name: String) throws(WhiskError) -> Int64? {
         guard let text = query[name], !text.isEmpty else { return nil }
-        guard let time = Int64(text), time >= 0 else {
+        guard let time = Int64(text) else {
             // It says seconds and means milliseconds, as upstream does.
             throw .badQuery(name, "Parameter is not a valid value for epoch seconds: \(text)")
         }

@@ -133,24 +133,34 @@ extension WhiskFace {
         return WhiskPackage.Binding(namespace: namespace, name: name)
     }
 
+    /// The package behind a binding, for one who may see it.
+    func provider(
+        of package: WhiskPackage, _ binding: WhiskPackage.Binding, _ request: WhiskRequest
+    ) async throws(WhiskError) -> WhiskPackage {
+        let (namespace, name) = (binding.namespace, binding.name)
+        let provider = try await asking { () async throws(Problem) in
+            try await engine.whiskPackage(namespace: namespace, name: name)
+        }
+        let question = AccessRequest(action: .view, target: .package, namespace: namespace, name: name)
+        // In another's namespace what is missing looks like what is forbidden.
+        if case .denied = await access.authorize(request.caller, question), provider?.publish != true {
+            throw .forbidden(["\(namespace)/\(name)"])
+        }
+        guard let provider else { throw .notFound }
+        if provider.binding != nil {
+            throw WhiskError(
+                .unprocessableContent, "Package binding '\(package.name)' contains a circular reference.")
+        }
+        return provider
+    }
+
     /// A package with what is in it; of a binding what the provider has.
     private func document(_ package: WhiskPackage, _ request: WhiskRequest) async throws(WhiskError) -> JSONValue {
         var (namespace, name) = (package.namespace, package.name)
         var shown = package
         if let binding = package.binding {
             (namespace, name) = (binding.namespace, binding.name)
-            let provider = try await asking { () async throws(Problem) in
-                try await engine.whiskPackage(namespace: binding.namespace, name: binding.name)
-            }
-            guard let provider else { throw .notFound }
-            if provider.binding != nil {
-                throw WhiskError(
-                    .unprocessableContent, "Package binding '\(package.name)' contains a circular reference.")
-            }
-            let question = AccessRequest(action: .view, target: .package, namespace: namespace, name: name)
-            if case .denied = await access.authorize(request.caller, question), !provider.publish {
-                throw .forbidden(["\(namespace)/\(name)"])
-            }
+            let provider = try await provider(of: package, binding, request)
             let more = provider.parameters.filter { one in !package.parameters.contains { $0.key == one.key } }
             shown.parameters = more + package.parameters
         }

@@ -11,7 +11,7 @@ extension WhiskFace {
         let exec = try body["exec"].map { (value) throws(WhiskError) in
             try WhiskExecBody(value, runtimes: runtimes, own: request.namespace)
         }
-        let limits = try WhiskLimitsBody(body["limits"])
+        let limits = try WhiskLimitsBody(body["limits"], concurrent: throttle.rates.concurrentInvocations)
         let removed = try Self.removed(body["delAnnotations"])
         try await checkPackage(path, request)
         guard let current = try await asking({ () async throws(Problem) in try engine.whiskAction(path) }) else {

@@ -22,7 +22,8 @@ extension WhiskFace {
         let (name, projection) = WebProjection.split(names[2])
         guard WhiskName.isName(name) else { throw .notFound }
         let path = WhiskPath(namespace: names[0], package: names[1] == "default" ? nil : names[1], name: name)
-        let rest = segments.dropFirst(3).map { "/" + (PercentDecoding.segment($0) ?? String($0)) }.joined()
+        // As it was written: an escaped slash is no slash.
+        let rest = segments.dropFirst(3).map { "/" + $0 }.joined()
         return try await webAction(raw, path: path, rest: rest, projection: projection, user: user)
     }
 
