@@ -72,13 +72,18 @@ function besides(call) {
 const none = {};
 
 function eventOf([activation, , attributes, kind, start, end], frame, base) {
-  if (kind < 0) return eventOfArguments({ ...Function.params, ...attributes }, activation);
+  if (kind < 0) return eventOfArguments(given(attributes), activation);
   return new Event(attributes, frame, kind, base + start, base + end);
+}
+
+/** The parameters, and over them what a call brings; a list is what it is. */
+function given(values) {
+  return Array.isArray(values) ? values : { ...Function.params, ...values };
 }
 
 /** What `main(args)` gets: the parameters, and over them the arguments or the event in its JSON format. */
 function argumentsOf(call, frame, base) {
-  return { ...Function.params, ...(call[3] < 0 ? call[2] : eventOf(call, frame, base).toJSON()) };
+  return given(call[3] < 0 ? call[2] : eventOf(call, frame, base).toJSON());
 }
 
 /** What a handler may know and do beside its event. */

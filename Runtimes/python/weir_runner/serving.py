@@ -35,16 +35,21 @@ def finish(coroutine):
     return _loop.run_until_complete(coroutine)
 
 
+def given(arguments):
+    """The parameters, and over them what a call brings; a list is what it is."""
+    return arguments if arguments.__class__ is list else {**Function.params, **arguments}
+
+
 def arguments_of(item, frame, base):
     """What `main(args)` gets: the parameters, and over them the arguments or the event in its JSON format."""
     if item[3] < 0:
-        return {**Function.params, **item[2]}
+        return given(item[2])
     return {**Function.params, **event_of(item, frame, base).to_dict()}
 
 
 def event_of(item, frame, base):
     if item[3] < 0:
-        return event_of_arguments({**Function.params, **item[2]}, item[0])
+        return event_of_arguments(given(item[2]), item[0])
     event = new_event(Event)
     event.__dict__ = item[2]
     event._frame = frame
@@ -62,7 +67,7 @@ def run_events(handler, calls, frame, base, add):
         mark.index = index
         index += 1
         if kind < 0:
-            event = event_of_arguments({**Function.params, **attributes}, activation)
+            event = event_of_arguments(given(attributes), activation)
         else:
             event = new_event(Event)
             event.__dict__ = attributes

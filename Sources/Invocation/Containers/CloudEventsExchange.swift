@@ -21,15 +21,21 @@ struct CloudEventsExchange: ContainerExchange {
         case .event(let record):
             let message = HTTPBinding.encode(record, mode: .binary)
             (headers, body) = (message.headers, message.body)
-        case .arguments(let arguments):
-            var whole = version.parameters
-            for member in arguments.members { whole[member.name] = member.value }
+        case .arguments, .list:
+            var whole = JSONValue.object(version.parameters)
+            switch call.input {
+            case .arguments(let arguments):
+                whole = .object(
+                    arguments.members.reduce(into: version.parameters) { $0[$1.name] = $1.value })
+            case .list(let items): whole = .array(items)
+            case .event: break
+            }
             headers = [
                 (name: "ce-specversion", value: "1.0"), (name: "ce-id", value: id),
                 (name: "ce-source", value: "/weir/\(version.namespace)/\(version.name)"),
                 (name: "ce-type", value: Self.invocationType), (name: "content-type", value: "application/json"),
             ]
-            body = JSONValue.object(whole).encoded()
+            body = whole.encoded()
         }
         headers.append((name: "weir-activation-id", value: id))
         headers.append((name: "weir-deadline", value: String(deadline)))

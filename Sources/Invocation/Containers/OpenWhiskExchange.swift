@@ -36,10 +36,15 @@ struct OpenWhiskExchange: ContainerExchange {
     }
 
     func request(_ call: FunctionCall, id: String, deadline: Int64) -> ContainerRequest {
-        var value = version.parameters
-        for member in Self.arguments(of: call).members { value[member.name] = member.value }
+        let value: JSONValue
+        if case .list(let items) = call.input {
+            value = .array(items)
+        } else {
+            value = .object(
+                Self.arguments(of: call).members.reduce(into: version.parameters) { $0[$1.name] = $1.value })
+        }
         var body: JSONObject = [
-            "value": .object(value), "namespace": .string(version.namespace), "action_name": .string(actionName),
+            "value": value, "namespace": .string(version.namespace), "action_name": .string(actionName),
             "action_version": .string(version.digest), "activation_id": .string(id),
             "transaction_id": .string(id), "deadline": .string(String(deadline)),
         ]
@@ -105,6 +110,7 @@ struct OpenWhiskExchange: ContainerExchange {
     private static func arguments(of call: FunctionCall) -> JSONObject {
         switch call.input {
         case .arguments(let arguments): return arguments
+        case .list: return [:]
         case .event(let record):
             var text: [UInt8] = []
             record.withView { JSONEventEncoder.write($0, into: &text) }

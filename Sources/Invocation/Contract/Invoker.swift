@@ -40,6 +40,8 @@ public struct FunctionCall: Sendable {
         case event(EventRecord)
         /// A JSON object, laid over the function's parameters; `def main(args)`.
         case arguments(JSONObject)
+        /// A JSON list, as it is, without the function's parameters: what came before in a sequence has returned it.
+        case list([JSONValue])
     }
 
     /// Why it runs.

@@ -177,6 +177,7 @@ extension FunctionCall {
                 default: break
                 }
             }
+        case .list: return nil
         }
         return attributes
     }

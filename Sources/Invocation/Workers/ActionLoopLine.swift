@@ -6,6 +6,7 @@ enum ActionLoopLine {
     /// `{"value":{…},"activation_id":"…","deadline":"…",…}`: the arguments, and what the run is, as texts.
     static func encode(_ call: FunctionCall, version: FunctionVersion, id: String, now: Int64) -> [UInt8] {
         var value = version.parameters
+        var list: [JSONValue]?
         switch call.input {
         case .event(let record):
             var event: [UInt8] = []
@@ -14,9 +15,10 @@ enum ActionLoopLine {
             for member in object?.members ?? [] { value[member.name] = member.value }
         case .arguments(let arguments):
             for member in arguments.members { value[member.name] = member.value }
+        case .list(let items): list = items
         }
         var line: JSONObject = [
-            "value": .object(value), "namespace": .string(version.namespace),
+            "value": list.map { .array($0) } ?? .object(value), "namespace": .string(version.namespace),
             "action_name": .string("/\(version.namespace)/\(version.name)"),
         ]
         if let variables = call.environment, let object = (try? JSONValue(parsing: variables))?.object {

@@ -45,6 +45,9 @@ struct CallFrame: ~Copyable {
         case .arguments(let object):
             JSONValue.object(object).write(into: &head)
             head.appendText(",-1,0,0")
+        case .list(let items):
+            JSONValue.array(items).write(into: &head)
+            head.appendText(",-1,0,0")
         }
         // The seventh member, when there is something to lay beside the call.
         let environment = deadline == nil ? nil : call.environment

@@ -70,6 +70,7 @@ enum CallKey {
             case .bool(let value): return String(value)
             default: return nil
             }
+        case .list: return nil
         }
     }
 }

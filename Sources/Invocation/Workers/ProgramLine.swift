@@ -40,6 +40,9 @@ enum ProgramLine {
             for member in arguments.members { whole[member.name] = member.value }
             out.appendText(",\"args\":")
             JSONValue.object(whole).write(into: &out)
+        case .list(let items):
+            out.appendText(",\"args\":")
+            JSONValue.array(items).write(into: &out)
         }
         out.appendText("}\n")
         return out

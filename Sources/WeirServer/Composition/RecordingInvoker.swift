@@ -80,11 +80,15 @@ final class RecordingInvoker: Invoker {
 
     /// A call with what it inherits, and with what its record and its environment are to hold.
     private func prepared(_ call: FunctionCall, _ entry: ActionDirectory.Entry, namespace: String) -> FunctionCall {
-        guard case .arguments(let arguments) = call.input else { return call }
         var call = call
-        if !entry.target.inherited.isEmpty {
-            // The function's own parameters are laid over these, and the call's over those.
-            call.input = .arguments(entry.target.arguments.overlaid(with: arguments))
+        switch call.input {
+        case .event: return call
+        case .arguments(let arguments):
+            if !entry.target.inherited.isEmpty {
+                // The function's own parameters are laid over these, and the call's over those.
+                call.input = .arguments(entry.target.arguments.overlaid(with: arguments))
+            }
+        case .list: break
         }
         call.cause.namespace = namespace
         if call.cause.notes == nil { call.cause.notes = entry.notes }

@@ -22,8 +22,13 @@ struct StepOutcome: Sendable {
     var duration: Int64
     var memory: Int64
 
-    /// The input of what comes next.
     var object: JSONObject? { (try? JSONValue(parsing: result))?.object }
+
+    /// The input of what comes next.
+    var input: FunctionCall.Input {
+        let value = try? JSONValue(parsing: result)
+        return value?.array.map { .list($0) } ?? .arguments(value?.object ?? [:])
+    }
 }
 
 /// The record of a sequence or composition while it runs.
@@ -55,17 +60,7 @@ extension RecordingInvoker {
         let id = call.activationID ?? invoker.makeID()
         let namespace = call.cause.namespace ?? function.namespace
         let start = ServerEngine.now
-        let arguments: JSONObject
-        switch call.input {
-        case .arguments(let given): arguments = given
-        case .event(let record):
-            var bytes: [UInt8] = []
-            JSONEventFormat.encode(record, into: &bytes)
-            arguments = (try? JSONValue(parsing: bytes))?.object ?? [:]
-        }
-        // What a sequence has as its own parameter is the list of its parts, which is not for them.
-        let input = entry.target.inherited.overlaid(
-            with: entry.isSequence ? arguments.without("_actions") : arguments)
+        let input = Self.input(of: call, entry)
         let frame = Frame(id: id, namespace: namespace, entry: entry)
         var record = CompositionRecord()
         let end =
@@ -76,6 +71,22 @@ extension RecordingInvoker {
             frame, call, record, end, start: start, isTopmost: isTopmost, version: function.version)
         self.record([activation])
         return activation
+    }
+
+    /// What the first step is given.
+    private static func input(of call: FunctionCall, _ entry: ActionDirectory.Entry) -> FunctionCall.Input {
+        let arguments: JSONObject
+        switch call.input {
+        case .list: return call.input
+        case .arguments(let given): arguments = given
+        case .event(let record):
+            var bytes: [UInt8] = []
+            JSONEventFormat.encode(record, into: &bytes)
+            arguments = (try? JSONValue(parsing: bytes))?.object ?? [:]
+        }
+        // What a sequence has as its own parameter is the list of its parts, which is not for them.
+        return .arguments(
+            entry.target.inherited.overlaid(with: entry.isSequence ? arguments.without("_actions") : arguments))
     }
 
     /// What all steps of one sequence or composition share.
@@ -133,10 +144,11 @@ extension RecordingInvoker {
     // MARK: Sequences
 
     private func runSequence(
-        _ frame: Frame, _ input: JSONObject, _ record: inout CompositionRecord, _ budget: inout CompositionBudget
+        _ frame: Frame, _ input: FunctionCall.Input, _ record: inout CompositionRecord,
+        _ budget: inout CompositionBudget
     ) async -> End {
         var input = input
-        var last = End(outcome: .success, result: JSONValue.object(input).encoded())
+        var last = End(outcome: .success, result: Array("{}".utf8))
         for component in frame.entry.target.action.exec.components ?? [] {
             guard let next = step(component), mayRun(next, frame) else {
                 return .failed(.applicationError, "Sequence component does not exist.")
@@ -149,12 +161,8 @@ extension RecordingInvoker {
             record.add(done)
             last = End(outcome: done.outcome, result: done.result)
             guard done.outcome == .success else { return last }
-            guard let object = done.object else {
-                // A list ends a sequence well; nothing can be given it as arguments.
-                if component == frame.entry.target.action.exec.components?.last { return last }
-                return .failed(.applicationError, "Sequence component did not return a dictionary.")
-            }
-            input = object
+            // What is neither object nor list has not succeeded.
+            input = done.input
         }
         return last
     }
@@ -162,7 +170,8 @@ extension RecordingInvoker {
     // MARK: Compositions
 
     private func runComposition(
-        _ frame: Frame, _ input: JSONObject, _ record: inout CompositionRecord, _ budget: inout CompositionBudget
+        _ frame: Frame, _ input: FunctionCall.Input, _ record: inout CompositionRecord,
+        _ budget: inout CompositionBudget
     ) async -> End {
         let path = frame.entry.target.action.path
         var input = input
@@ -186,14 +195,14 @@ extension RecordingInvoker {
             case .failure(let failure): result = ["error": .string(failure.text)]
             case .success(let next):
                 let parameters = answer["params"].map { Self.boxed($0, "value") } ?? [:]
-                let done = await run(next.entry, next.path, parameters, frame, &budget)
+                let done = await run(next.entry, next.path, .arguments(parameters), frame, &budget)
                 record.add(done)
                 if done.outcome == .internalError {
                     return .failed(.internalError, "Activation failure during composition.")
                 }
                 result = done.object ?? ["value": (try? JSONValue(parsing: done.result)) ?? .null]
             }
-            input = result.overlaid(with: state)
+            input = .arguments(result.overlaid(with: state))
         }
     }
 
@@ -249,13 +258,13 @@ extension RecordingInvoker {
 
     /// Runs one part: a function, or what is composed again.
     private func run(
-        _ entry: ActionDirectory.Entry, _ path: String, _ input: JSONObject, _ frame: Frame,
+        _ entry: ActionDirectory.Entry, _ path: String, _ input: FunctionCall.Input, _ frame: Frame,
         _ budget: inout CompositionBudget
     ) async -> StepOutcome {
         guard entry.isSequence || entry.isConductor else { return await runPlain(entry, path, input, frame) }
         let action = entry.target.action.path
         let call = FunctionCall(
-            input: .arguments(input), cause: .init(namespace: frame.namespace, parent: frame.id),
+            input: input, cause: .init(namespace: frame.namespace, parent: frame.id),
             activationID: invoker.makeID())
         let activation = await compose(
             entry, FunctionReference(namespace: action.namespace, name: action.local), call, isTopmost: false, &budget)
@@ -263,14 +272,14 @@ extension RecordingInvoker {
     }
 
     private func runPlain(
-        _ entry: ActionDirectory.Entry, _ path: String, _ input: JSONObject, _ frame: Frame
+        _ entry: ActionDirectory.Entry, _ path: String, _ input: FunctionCall.Input, _ frame: Frame
     ) async -> StepOutcome {
         let action = entry.target.action.path
         var notes = entry.notes
         notes.removeLast()
         notes.append(contentsOf: (notes.count > 1 ? ",\"component\":true}" : "\"component\":true}").utf8)
         let call = FunctionCall(
-            input: .arguments(input), cause: .init(namespace: frame.namespace, parent: frame.id, notes: notes),
+            input: input, cause: .init(namespace: frame.namespace, parent: frame.id, notes: notes),
             activationID: invoker.makeID())
         let done = await run(
             entry, asked: FunctionReference(namespace: action.namespace, name: action.local), [call])

@@ -138,6 +138,18 @@ import Testing
             let record = try await tenant.record(run.json["activationId"]?.string)
             #expect(record["logs"]?.array?.first?.string?.hasSuffix("stdout: on standard output") ?? false)
         }
+        // So does what was compiled, whatever it was written in, alone or in an archive.
+        let archive = JSONValue.string(
+            Base64Text.encode(ZipText.archive([("exec", program)], mode: 0o100755)))
+        for (name, kind, code) in [("go", "go:default", code), ("rust", "rust:1.34", archive)] {
+            let made = try await tenant.call(
+                "PUT", "actions/\(name)", ["exec": ["kind": .string(kind), "code": code]])
+            #expect(made.status == 200 && made.json["exec"]?["binary"] == true, "\(made.text)")
+            #expect(try await tenant.result(name, ["n": 7]) == ["seen": 7])
+        }
+        expectError(
+            try await tenant.call("PUT", "actions/source", ["exec": ["kind": "go:1.20", "code": "package main"]]), 400,
+            containing: "The specified runtime 'go:1.20' is not supported by this platform.")
         let other = try await tenant.call("POST", "actions/loop?blocking=true&result=true", ["n": 8])
         #expect(other.status == 502 && other.json == ["error": "something else"], "\(other.text)")
     }

@@ -74,6 +74,28 @@ import Testing
         #expect(answer.json["response"]?["result"] == ["error": "no"] && answer.json["logs"]?.array?.count == 1)
     }
 
+    @Test func aListIsHandedOnAsItIs() async throws {
+        let tenant = try await WhiskSite.shared.tenant()
+        try await tenant.action("arr")
+        // Parameters are for objects.
+        let turn = "def main(args):\n    return list(reversed(args)) if isinstance(args, list) else args\n"
+        try await tenant.make("actions/turn", ["exec": Tenant.exec(turn), "parameters": [["key": "k", "value": 1]]])
+        try await tenant.make(
+            "actions/count",
+            [
+                "exec": [
+                    "kind": "nodejs:20",
+                    "code": "function main(a) { return { isList: Array.isArray(a), n: a.length } }",
+                ]
+            ])
+        try await tenant.make("actions/inner", sequence(["/_/turn"]))
+        try await tenant.make("actions/lists", sequence(["/_/arr", "/_/turn"]))
+        let turned = try await tenant.call("POST", "actions/lists?blocking=true", [:])
+        #expect(turned.status == 200 && turned.json == [["key2": "value2"], ["key1": "value1"]], "\(turned.text)")
+        try await tenant.make("actions/nested", sequence(["/_/arr", "/_/inner", "/_/count"]))
+        #expect(try await tenant.result("nested") == ["isList": true, "n": 2])
+    }
+
     @Test func sequencesNestAndTheirPartsMayGo() async throws {
         let tenant = try await WhiskSite.shared.tenant()
         try await tenant.action("inc")

@@ -41,6 +41,12 @@ struct WhiskExecBody {
             (exec, code) = try Self.withCode(
                 WhiskExec(kind: kind, main: main, image: image), try text("code") ?? "")
         default:
+            if let program = WhiskRuntimes.compiled(kind), let source = try text("code"), !source.isEmpty,
+                Base64.decode(source.utf8) != nil
+            {
+                (exec, code) = try Self.withCode(WhiskExec(kind: program, main: main), source)
+                return
+            }
             let (resolved, _) = try runtimes.resolve(kind)
             guard let source = try text("code") else {
                 throw .malformed(

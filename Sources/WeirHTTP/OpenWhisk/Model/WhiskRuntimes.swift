@@ -43,7 +43,18 @@ package struct WhiskRuntimes: Sendable {
             "The specified runtime '\(kind)' is not supported by this platform. Valid values are: \(list).")
     }
 
-    /// What of Weir runs a kind that was accepted; `nil` for images and sequences.
+    /// Kinds whose actions are programs once they are compiled, and then speak the ActionLoop: that is run, whatever it
+    /// was written in. There are no compilers here.
+    static func compiled(_ kind: String) -> String? {
+        let parts = kind.split(separator: ":", maxSplits: 1)
+        guard parts.count == 2, let usual = programs[String(parts[0])] else { return nil }
+        if parts[1] == "default" { return usual }
+        return parts[1].utf8.allSatisfy { (0x30...0x39).contains($0) || $0 == 0x2E } ? kind : nil
+    }
+
+    private static let programs = ["go": "go:1.20", "rust": "rust:1.34", "swift": "swift:5.7"]
+
+    /// What of Weir runs a kind that was accepted; `nil` for images, programs and sequences.
     package static func runtime(of kind: String) -> String? {
         try? standard.resolve(kind).runtime.rawValue
     }
