@@ -43,10 +43,20 @@ final class PartitionFeed: Sendable {
 
     var next: UInt64 { state.withLock { $0.next } }
 
-    /// Asks the leader.
+    /// Asks the leader; one that is just moving is waited for.
     func refresh() async throws(KafkaError) {
-        let bounds = try await connection.scanner().bounds(partition, timeout: connection.options.timeout)
-        note(first: UInt64(max(0, bounds.lowerBound)), next: UInt64(max(0, bounds.upperBound)))
+        let deadline = ContinuousClock.now + .milliseconds(connection.options.timeout)
+        while true {
+            do throws(KafkaError) {
+                let bounds = try await connection.scanner().bounds(partition, timeout: connection.options.timeout)
+                note(first: UInt64(max(0, bounds.lowerBound)), next: UInt64(max(0, bounds.upperBound)))
+                return
+            } catch {
+                guard error.isRetriable, ContinuousClock.now < deadline, !Task.isCancelled else { throw error }
+                // Who leads is told by nobody; librdkafka asks again after such an answer.
+                try? await Task.sleep(for: .milliseconds(100))
+            }
+        }
     }
 
     /// A record of so many bytes was written at an offset.

@@ -97,7 +97,7 @@ import Testing
     @Test func `an append that was not answered in time is joined by the next of the same events`() async throws {
         let kafka = try MockKafka(brokers: 1)
         kafka.topic("storage")
-        let store = try Self.store(kafka, appendTimeout: 500)
+        let store = try Self.store(kafka, appendTimeout: 3_000)
         let channel = try await Self.open(store)
         _ = try await channel.append([event("before")])
         kafka.down(1)

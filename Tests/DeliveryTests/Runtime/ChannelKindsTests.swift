@@ -57,7 +57,12 @@ private struct ChannelKind: Sendable, CustomTestStringConvertible {
             }
             return Place {
                 let store = try kafkaStore(kafka.bootstrap)
-                return (try await open(store), { await store.close() })
+                do {
+                    return (try await open(store), { await store.close() })
+                } catch {
+                    await store.close()
+                    throw error
+                }
             } trouble: { step in
                 guard hasFaults else { return }
                 switch step % 5 {
