@@ -51,6 +51,10 @@ import Testing
             "the code could not be loaded: the function's process ended with status 1 before it answered",
             "The action did not initialize and exited unexpectedly."
         ),
+        (
+            "the function's process was stopped: its answer is not valid JSON at line 1, column 1: a value was expected",
+            "The action did not return a dictionary or array."
+        ),
         ("out of memory: the function needs more", "The action exhausted its memory and was aborted."),
         ("something of its own", "something of its own"),
     ])
