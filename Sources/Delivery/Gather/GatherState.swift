@@ -2,23 +2,25 @@ import CloudEvents
 
 /// One life of a subscription that gathers.
 struct GatherEpoch: Sendable, Hashable {
-    /// When it began; milliseconds since 1970.
-    var began: Int64
     var number: UInt64
+    /// Where the channel's partitions ended when it began: what came of its groups lies behind.
+    var ends: [UInt64]
 
     /// Where it is kept.
     static func key(_ key: SubscriptionKey) -> String { Gatherer.prefix(key) + "epoch" }
 
-    var text: String { "\(began) \(String(number, radix: 16))" }
+    var text: String { String(number, radix: 16) }
+    var encoded: [UInt8] { Array(([text] + ends.map { String($0) }).joined(separator: " ").utf8) }
 
-    init(began: Int64, number: UInt64) { (self.began, self.number) = (began, number) }
+    init(number: UInt64, ends: [UInt64]) { (self.number, self.ends) = (number, ends) }
 
     init?(_ bytes: [UInt8]) {
         let parts = String(decoding: bytes, as: UTF8.self).split(separator: " ")
-        guard parts.count == 2, let began = Int64(parts[0]), let number = UInt64(parts[1], radix: 16) else {
+        let ends = parts.dropFirst().compactMap { UInt64($0) }
+        guard let first = parts.first, let number = UInt64(first, radix: 16), ends.count == parts.count - 1 else {
             return nil
         }
-        self.init(began: began, number: number)
+        self.init(number: number, ends: ends)
     }
 }
 

@@ -18,7 +18,7 @@ actor Gatherer: Sink {
     private var machine: GatherMachine
     private var isLoaded = false
     /// Tells the groups of this subscription from those of an earlier one of the same name.
-    private(set) var epoch = GatherEpoch(began: 0, number: 0)
+    private(set) var epoch = GatherEpoch(number: 0, ends: [])
     /// The fixed events of groups that fire.
     private var fixed: [String: EventRecord] = [:]
     /// The last piece of work: one after the other, for what is kept must follow what is decided.
@@ -262,6 +262,15 @@ actor Gatherer: Sink {
         Self.prefix(self.key) + "g/" + Lineage.id("group", key.text)
     }
 
+    /// Where the partitions end now.
+    private func ends() async throws(PersistenceError) -> [UInt64] {
+        guard let channel = channel() else { return [] }
+        do throws(ChannelError) { try await channel.refreshBounds() } catch {
+            throw PersistenceError(.ioFailure, error.message)
+        }
+        return (0..<channel.partitionCount).map { channel.bounds(ofPartition: $0).next }
+    }
+
     /// Reads what is kept; a sentence when it cannot.
     private func load() async -> String? {
         guard !isLoaded else { return nil }
@@ -272,8 +281,8 @@ actor Gatherer: Sink {
             {
                 epoch = known
             } else {
-                epoch = GatherEpoch(began: clock.now(), number: .random(in: .min ... .max))
-                try await store.put([StateEntry(key: GatherEpoch.key(key), value: Array(epoch.text.utf8))])
+                epoch = GatherEpoch(number: .random(in: .min ... .max), ends: try await ends())
+                try await store.put([StateEntry(key: GatherEpoch.key(key), value: epoch.encoded)])
             }
             for entry in try await store.entries(prefix: Self.prefix(key) + "g/") {
                 guard let value = entry.value, let (group, event, marks) = Stored.group(value) else { continue }

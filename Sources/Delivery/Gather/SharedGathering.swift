@@ -60,8 +60,8 @@ actor SharedGathering: PartitionTenant {
         }
     }
 
-    /// When the subscription began to gather, on whatever server; milliseconds since 1970.
-    static func began(_ key: SubscriptionKey, _ sharing: any PartitionSharing) async throws -> Int64? {
-        try await sharing.kept(partition: home)[GatherEpoch.key(key)].flatMap { GatherEpoch($0) }?.began
+    /// Where the partitions ended when the subscription began to gather, on whatever server.
+    static func began(_ key: SubscriptionKey, _ sharing: any PartitionSharing) async throws -> [UInt64]? {
+        try await sharing.kept(partition: home)[GatherEpoch.key(key)].flatMap { GatherEpoch($0) }?.ends
     }
 }

@@ -6,9 +6,6 @@ extension SubscriptionRunner {
     /// How old kept marks may be when something is appended: whoever takes over reads as much and a little more.
     private static let marksAge: Int64 = 10_000
 
-    /// How far the clocks of servers may lie apart, in milliseconds.
-    private static let clockDifference: Int64 = 5_000
-
     // MARK: Taking up
 
     /// Where the subscription goes on or begins; durable on return.
@@ -31,7 +28,8 @@ extension SubscriptionRunner {
                 case _ where isYounger: bounds.first
                 case .latest:
                     if let began {
-                        try await channel.offset(partition: partition, atOrAfter: began - Self.clockDifference)
+                        // A partition that came since is new from its first event on.
+                        max(bounds.first, partition < began.count ? min(began[partition], bounds.next) : 0)
                     } else {
                         bounds.next
                     }

@@ -16,8 +16,8 @@ actor SubscriptionRunner {
         var channel: @Sendable (String) -> (any Channel)?
         var clock: DeliveryClock
         var log: Logger
-        /// When another server began with this subscription, where that counts in place of now; milliseconds since 1970.
-        var began: (@Sendable () async throws -> Int64?)?
+        /// Where the partitions ended when the first server began with this subscription, where that counts in place of now.
+        var began: (@Sendable () async throws -> [UInt64]?)?
     }
 
     /// What is done beside the actor, as children of ``run()``.

@@ -121,7 +121,7 @@ package final class Subscriptions: Service {
 
     func begin(
         _ key: SubscriptionKey, _ spec: SubscriptionSpec, _ visibility: EventVisibility, _ sink: any Sink,
-        _ delivery: ChannelDelivery, began: (@Sendable () async throws -> Int64?)? = nil
+        _ delivery: ChannelDelivery, began: (@Sendable () async throws -> [UInt64]?)? = nil
     ) async throws(SubscriptionError) {
         do {
             let runner = try await runner(key, spec, visibility, sink, delivery, began: began)
@@ -137,7 +137,7 @@ package final class Subscriptions: Service {
 
     func runner(
         _ key: SubscriptionKey, _ spec: SubscriptionSpec, _ visibility: EventVisibility, _ sink: any Sink,
-        _ delivery: ChannelDelivery, began: (@Sendable () async throws -> Int64?)? = nil
+        _ delivery: ChannelDelivery, began: (@Sendable () async throws -> [UInt64]?)? = nil
     ) async throws -> SubscriptionRunner {
         let namespace = key.namespace
         let parts = SubscriptionRunner.Parts(

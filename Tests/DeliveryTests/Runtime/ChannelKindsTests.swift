@@ -106,7 +106,12 @@ private struct ChannelKind: Sendable, CustomTestStringConvertible {
         [embedded, kafka("Kafka", hasFaults: false), kafka("Kafka with faults", hasFaults: true)]
         + (KafkaBroker.unreachable == nil ? [broker] : [])
 
-    private static var quiet: Logger { Logger(label: "test") { _ in SwiftLogNoOpLogHandler() } }
+    /// What goes wrong is said: faults are made on purpose, and a test that hangs is told by its last words.
+    static var quiet: Logger {
+        var log = Logger(label: "test") { StreamLogHandler.standardError(label: $0) }
+        log.logLevel = .error
+        return log
+    }
 
     private static func kafkaStore(_ bootstrap: String) throws -> KafkaStore {
         let properties = "bootstrap.servers = \(bootstrap)\nsession.timeout.ms = 6000\nheartbeat.interval.ms = 300"
@@ -137,10 +142,15 @@ struct ChannelKindsTests {
         let (channels, close) = try await place.open()
         let subscriptions = Subscriptions(
             channels: { channels[$1] }, store: store, invoker: invoker, client: HTTPClient.shared, drain: 5_000,
-            log: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+            log: ChannelKind.quiet)
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { try await subscriptions.run() }
-            try await body(subscriptions, channels)
+            do {
+                try await body(subscriptions, channels)
+            } catch {
+                subscriptions.shutdown()
+                throw error
+            }
             subscriptions.shutdown()
             try await group.waitForAll()
         }
@@ -253,10 +263,21 @@ struct ChannelKindsTests {
                     await publish(storage, number)
                     await place.trouble(number)
                 }
+                let end = ContinuousClock.now + .seconds(90)
                 if half == 0 {
-                    await waitUntil { await subscriptions.status(key)?.gathering?.open == 8 }
+                    await waitUntil {
+                        await subscriptions.status(key)?.gathering?.open == 8 || ContinuousClock.now > end
+                    }
                 } else {
-                    await waitUntil { invoker.causes.count >= 8 }
+                    await waitUntil { invoker.causes.count >= 8 || ContinuousClock.now > end }
+                }
+                if ContinuousClock.now > end {
+                    let status = await subscriptions.status(key)
+                    Issue.record(
+                        "\(kind.testDescription), half \(half): \(invoker.causes.count) \(String(describing: status))")
+                    return
+                }
+                if half == 1 {
                     let groups = try await events(storage).filter { $0.type == "dev.weir.group.completed" }
                     #expect(groups.count == 8)
                     for group in groups {
