@@ -58,12 +58,21 @@ import Testing
         #expect((try? JSONEventFormat.decode(text)).map { attributes($0) } == attributes(record, inJSON: true))
         let message = HTTPBinding.encode(record)
         let back = try? HTTPBinding.decode(headers: message.headers, body: message.body)
-        #expect(back?.count == 1, "\(event)")
-        #expect(back?.first?.event.id == event.id)
-        #expect(back?.first?.event.subject == event.subject)
+        // A record of Kafka is there, and may say that it is JSON and be something else; a request is refused then.
+        if case .bytes? = event.data, let type = event.datacontenttype, isJSON(type) {
+            #expect(back == nil || back?.first?.event.id == event.id, "\(event)")
+        } else {
+            #expect(back?.count == 1, "\(event)")
+            #expect(back?.first?.event.id == event.id)
+            #expect(back?.first?.event.subject == event.subject)
+        }
         let kafka = try? KafkaBinding.decode(KafkaBinding.encode(record))
         #expect(kafka.map { attributes($0).sorted() } == attributes(record).sorted(), "\(event)")
         #expect(kafka?.event.data == event.data, "\(event)")
+    }
+
+    private static func isJSON(_ type: String) -> Bool {
+        Array(type.utf8).withUnsafeBytes { MediaType.isJSON($0) }
     }
 
     /// - Parameter inJSON: as they come back from JSON, which has no word for the types of extensions beyond its own: what is
