@@ -36,6 +36,7 @@ struct slot {
     int status;      // what the worker says of its failure or end
     uint32_t flags;  // of its start
     int is_ready, is_frozen;
+    pid_t program;  // where a zygote has forked it; 0: a child of process 1, or `pid` itself
     int mounts, network;  // its namespaces, once it is ready; -1 where it has none of its own
     int users, processes;  // the same of a zygote
     int forks;             // where a zygote is asked to fork; -1 for others
@@ -111,7 +112,9 @@ static void fill_usage(struct weir_reply *reply, const struct slot *slot) {
 static void read_status(struct slot *slot) {
     struct weir_status said;
     int namespaces[4];
-    while (receive_with_descriptors(slot->status, &said, sizeof said, namespaces, 4) == sizeof said) {
+    pid_t sender = 0;
+    while (receive_from(slot->status, &said, sizeof said, namespaces, 4, &sender) == sizeof said) {
+        if (said.kind == weir_status_program && !slot->program) slot->program = sender;
         if (said.kind == weir_status_ready && !slot->is_ready) {
             int next = 0;
             slot->is_ready = 1;
@@ -324,12 +327,19 @@ static void act(const struct weir_request *request, const struct weir_attach *at
         descriptor = inside_listen(slot->network, request->flags, &failure);
     } else if (request->kind == weir_request_freeze || request->kind == weir_request_thaw) {
         int frozen = request->kind == weir_request_freeze;
+        // It is idle: what has left its session meanwhile, unseen, must not go on.
+        if (frozen && !(slot->flags & weir_start_new_pid)) end_orphans(0);
         slot->is_frozen = frozen;
-        if (!(slot->flags & weir_start_groups) || groups_freeze(slot->number, frozen) < 0)
-            signal_tree(slot->pid, !(slot->flags & weir_start_new_pid), frozen ? SIGSTOP : SIGCONT);
+        if (!(slot->flags & weir_start_groups) || groups_freeze(slot->number, frozen) < 0) {
+            int number = frozen ? SIGSTOP : SIGCONT;
+            read_status(slot);
+            signal_tree(slot->pid, !(slot->flags & weir_start_new_pid), number);
+            if (slot->program > 0) signal_tree(slot->program, 1, number);
+        }
     } else if (request->kind == weir_request_stats) {
         reply.kind = weir_reply_stats;
-        reply.pid = slot->pid;
+        read_status(slot);
+        reply.pid = slot->program;
         fill_usage(&reply, slot);
     }
     reply.error = failure.error;

@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <spawn.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -45,6 +46,8 @@ int weir_launcher_spawn(const char *path, pid_t *pid, int *control) {
     *control = pair[0];
     return 0;
 }
+
+int weir_adopt_orphans(void) { return prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) < 0 ? -errno : 0; }
 
 int weir_launcher_send(int control, const void *request, size_t length, int descriptor) {
     return send_with_descriptors(control, request, length, &descriptor, 1) < 0 ? -errno : 0;

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -261,6 +262,8 @@ _Noreturn void sandbox_process(struct plan *plan) {
     }
     if (plan->start->uid_map.count > 1 && become_inner_root() < 0) fail_at(plan, weir_stage_identity);
     if (is_forked) send_namespaces(plan);
+    // After the groups are entered: the names of the host's are nobody's business inside.
+    if ((flags & weir_start_new_cgroup) && unshare(CLONE_NEWCGROUP) < 0) fail_at(plan, weir_stage_namespace);
     if ((flags & weir_start_new_uts) && syscall(SYS_sethostname, "weir", 4) < 0) fail_at(plan, weir_stage_root);
     if (flags & weir_start_loopback) {
         error = raise_loopback();

@@ -125,8 +125,11 @@ static int make(int root, const struct weir_start *start, int index, const struc
     case weir_entry_processes:
         if (mkdirat(root, target, 0755) < 0 && errno != EEXIST) return errno;
         if (entry->kind == weir_entry_scratch) return mount_scratch(root, start, entry, target);
-        // The new root is the working directory.
-        if (mount("proc", target, "proc", MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC, "subset=pid,hidepid=invisible") < 0)
+        // The new root is the working directory. A zygote writes the id maps of what it forks there.
+        if (mount(
+                "proc", target, "proc",
+                (start->head.flags & weir_start_zygote ? 0 : MS_RDONLY) | MS_NOSUID | MS_NODEV | MS_NOEXEC,
+                "subset=pid,hidepid=invisible") < 0)
             return errno;
         return 0;
     default: return EINVAL;

@@ -92,7 +92,8 @@ static int receive_namespaces(int status, int namespaces[namespace_count], struc
     struct weir_status said;
     struct pollfd source = {status, POLLIN, 0};
     while (poll(&source, 1, 5000) < 0 && errno == EINTR) {}
-    ssize_t length = receive_with_descriptors(status, &said, sizeof said, namespaces, namespace_count);
+    pid_t sender;
+    ssize_t length = receive_from(status, &said, sizeof said, namespaces, namespace_count, &sender);
     if (length == sizeof said && said.kind == weir_status_namespaces) return 0;
     started->error = length == sizeof said ? said.error : ETIMEDOUT;
     started->stage = length == sizeof said ? (enum weir_stage)said.stage : weir_stage_zygote;
@@ -146,6 +147,9 @@ void run_forked(struct plan *plan, const struct zygote *zygote, struct weir_star
         if (there[0] >= 0) close(there[0]), close(there[1]);
         return;
     }
+    // The program is no child of process 1, nor of the launcher: it says itself who it is.
+    int on = 1;
+    setsockopt(started->status, SOL_SOCKET, SO_PASSCRED, &on, sizeof on);
     plan->there = there[1];
     plan->stay = stay[0];
     // Copied to process 1 with all descriptors: the ends that others are to close must not stay open there.

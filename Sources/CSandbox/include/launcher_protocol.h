@@ -75,6 +75,7 @@ enum {
     weir_start_control_is_input = 1 << 15,  // the socket of descriptor 3 is its stdin, too
     weir_start_zygote = 1 << 16,    // forks programs of other sandboxes: has a socket for that on descriptor 5
     weir_start_stem = 1 << 17,      // of a fork: the program says when it waits for its code
+    weir_start_new_cgroup = 1 << 18,  // sees its own control groups as the topmost ones
 };
 
 enum {
@@ -92,7 +93,7 @@ enum {
     // The file mode creation mask of workers: nothing for others.
     weir_worker_umask = 027,
     // Programs of seccomp that a setup may hand over, and the longest (BPF_MAXINSNS).
-    weir_filter_count = 3,
+    weir_filter_count = 5,
     weir_filter_bytes = 4096 * 8,
 };
 
@@ -204,7 +205,7 @@ struct weir_reply {
     uint64_t token;
     int32_t stage;
     int32_t detail;
-    int32_t pid;
+    int32_t pid;          // of stats: the program, 0 where process 1 has it as a child
     int32_t exit_status;  // -1 when a signal ended it
     int32_t signal;
     uint32_t running;
@@ -218,8 +219,14 @@ struct weir_reply {
 
 // What a worker says on its status pipe: that its root file system is there (before that nothing may be mounted into it,
 // for it is still in the host's), that it could not become the program, how the program ended; of a sandbox whose program
-// a zygote forks, before all that, its namespaces.
-enum { weir_status_failed = 1, weir_status_ended = 2, weir_status_ready = 3, weir_status_namespaces = 4 };
+// a zygote forks, before all that, its namespaces, and of the program itself, which process it is (SCM_CREDENTIALS).
+enum {
+    weir_status_failed = 1,
+    weir_status_ended = 2,
+    weir_status_ready = 3,
+    weir_status_namespaces = 4,
+    weir_status_program = 5,
+};
 struct weir_status {
     uint32_t kind;
     int32_t error;
@@ -258,5 +265,7 @@ int weir_launcher_spawn(const char *path, pid_t *pid, int *control);
 int weir_launcher_send(int control, const void *request, size_t length, int descriptor);
 // Receives one reply and up to three descriptors (-1 where there is none). 1 on a reply, 0 at the end of the stream.
 int weir_launcher_receive(int control, struct weir_reply *reply, int descriptors[3]);
+// Makes this process the parent of what its descendants leave when they end (prctl(2), PR_SET_CHILD_SUBREAPER). 0 or -errno.
+int weir_adopt_orphans(void);
 // The ABI version of Landlock that the kernel speaks, 0 when none.
 int weir_landlock_version(void);

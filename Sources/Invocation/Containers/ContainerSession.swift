@@ -78,6 +78,8 @@ final class ContainerSession: FunctionWorker, ContainerHandler {
         do {
             engine = try await self.engine()
         } catch {
+            // Not the function's fault.
+            refuse(StartFailure(status: .internalError, result: ResultText.error(error.message)))
             notStarted(error.message)
             return
         }

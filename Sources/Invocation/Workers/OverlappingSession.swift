@@ -152,7 +152,10 @@ final class OverlappingSession: FunctionWorker, WorkerHandler {
     }
 
     func retire() { process.withLock { $0 }?.closeInput() }
-    func freeze() { process.withLock { $0 }?.freeze() }
+    func freeze() {
+        guard let worker = process.withLock({ $0 }) else { return }
+        if worker.hasProcessesBeside { worker.kill() } else { worker.freeze() }
+    }
     func thaw() { process.withLock { $0 }?.thaw() }
 
     private var isolation: Int { process.withLock { $0 }?.isolation ?? 0 }

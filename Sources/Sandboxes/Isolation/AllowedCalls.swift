@@ -29,7 +29,7 @@ enum AllowedCalls {
                 "fchownat", "lchown", "lchown32", "utime", "utimes", "utimensat", "utimensat_time64", "futimesat",
                 "umask", "getcwd", "chdir", "fchdir", "getxattr", "lgetxattr", "fgetxattr", "listxattr", "llistxattr",
                 "flistxattr", "setxattr", "lsetxattr", "fsetxattr", "removexattr", "lremovexattr", "fremovexattr",
-                "inotify_init", "inotify_init1", "inotify_add_watch", "inotify_rm_watch",
+                "inotify_add_watch", "inotify_rm_watch",
             ]),
         Group(
             reason:
@@ -39,19 +39,17 @@ enum AllowedCalls {
             reason: "memory of its own, limited by rlimits and control group",
             names: [
                 "brk", "mmap", "mmap2", "munmap", "mremap", "mprotect", "madvise", "msync", "mincore", "mlock",
-                "mlock2",
-                "munlock", "mlockall", "munlockall", "membarrier", "memfd_create", "pkey_alloc", "pkey_free",
-                "pkey_mprotect", "map_shadow_stack",
+                "mlock2", "munlock", "mlockall", "munlockall", "membarrier", "pkey_alloc", "pkey_free", "pkey_mprotect",
+                "map_shadow_stack",
             ]),
         Group(
             reason: "threads and child processes, limited in number; new namespaces are refused below",
             names: [
                 "clone", "fork", "vfork", "execve", "execveat", "exit", "exit_group", "wait4", "waitid", "waitpid",
                 "set_tid_address", "set_robust_list", "get_robust_list", "rseq", "futex", "futex_time64", "futex_waitv",
-                "futex_wake", "futex_wait", "futex_requeue", "sched_yield", "sched_getaffinity", "sched_setaffinity",
-                "sched_getparam", "sched_setparam", "sched_getscheduler", "sched_setscheduler", "sched_getattr",
-                "sched_setattr", "sched_get_priority_max", "sched_get_priority_min", "sched_rr_get_interval",
-                "sched_rr_get_interval_time64", "getpriority", "setpriority", "ioprio_get", "ioprio_set", "getcpu",
+                "futex_wake", "futex_wait", "futex_requeue", "sched_yield", "sched_getaffinity", "sched_getparam",
+                "sched_getscheduler", "sched_getattr", "sched_get_priority_max", "sched_get_priority_min",
+                "sched_rr_get_interval", "sched_rr_get_interval_time64", "getpriority", "ioprio_get", "getcpu",
                 "arch_prctl", "prctl", "set_thread_area", "get_thread_area", "uname",
             ]),
         Group(
@@ -74,7 +72,7 @@ enum AllowedCalls {
             ]),
         Group(
             reason: "limits may be lowered, not raised",
-            names: ["getrlimit", "ugetrlimit", "setrlimit", "prlimit64", "getrusage", "times", "sysinfo"]),
+            names: ["getrlimit", "ugetrlimit", "setrlimit", "getrusage", "times", "sysinfo"]),
         Group(
             reason: "time: reading, sleeping, timers",
             names: [
@@ -97,13 +95,6 @@ enum AllowedCalls {
                 "getsockopt", "setsockopt", "send", "sendto", "sendmsg", "sendmmsg", "recv", "recvfrom", "recvmsg",
                 "recvmmsg", "recvmmsg_time64", "shutdown",
             ]),
-        Group(
-            reason: "System V and POSIX shared memory, in its own ipc namespace",
-            names: [
-                "shmget", "shmat", "shmdt", "shmctl", "semget", "semop", "semtimedop", "semtimedop_time64", "semctl",
-                "msgget", "msgsnd", "msgrcv", "msgctl", "ipc", "mq_open", "mq_unlink", "mq_timedsend",
-                "mq_timedsend_time64", "mq_timedreceive", "mq_timedreceive_time64", "mq_notify", "mq_getsetattr",
-            ]),
         Group(reason: "randomness", names: ["getrandom"]),
         Group(
             reason: "confining itself further: a filter can only be added to",
@@ -115,6 +106,40 @@ enum AllowedCalls {
                 "io_pgetevents_time64",
             ]),
     ]
+
+    /// Memory that no process has mapped: only a control group counts it.
+    static let held = Group(
+        reason:
+            "memory behind descriptors, and System V objects in its own ipc namespace, counted by its control group",
+        names: [
+            "memfd_create", "shmget", "shmat", "shmdt", "shmctl", "semget", "semop", "semtimedop", "semtimedop_time64",
+            "semctl", "msgget", "msgsnd", "msgrcv", "msgctl", "ipc",
+        ])
+
+    /// The kernel gives a user only so many, and the server may need some itself.
+    static let watches = Group(
+        reason: "watching files, where the worker's user is not the server's", names: ["inotify_init", "inotify_init1"])
+
+    static let queues = Group(
+        reason: "POSIX message queues, by names in its own ipc namespace",
+        names: [
+            "mq_open", "mq_unlink", "mq_timedsend", "mq_timedsend_time64", "mq_timedreceive", "mq_timedreceive_time64",
+            "mq_notify", "mq_getsetattr",
+        ])
+
+    /// What can be done to oneself and, by number, to other processes of the same user: beyond a process namespace of its
+    /// own only to oneself. The arguments are those that then must have the value.
+    static let byNumber: [(name: String, itself: [(argument: UInt32, value: UInt64)])] = [
+        ("prlimit64", [(0, 0)]), ("sched_setaffinity", [(0, 0)]), ("sched_setparam", [(0, 0)]),
+        ("sched_setscheduler", [(0, 0)]), ("sched_setattr", [(0, 0)]),
+        // PRIO_PROCESS, IOPRIO_WHO_PROCESS
+        ("setpriority", [(0, 0), (1, 0)]), ("ioprio_set", [(0, 1), (1, 0)]),
+    ]
+
+    /// All of them, for a worker that shares nothing with anybody.
+    static var all: [String] {
+        (groups + [held, watches, queues]).flatMap(\.names) + byNumber.map(\.name)
+    }
 
     /// Requests of ioctl(2), which is a door to every driver: only those of terminals (not TIOCSTI, which puts bytes into a
     /// terminal's input), of descriptors, of files, and the questions about network interfaces.

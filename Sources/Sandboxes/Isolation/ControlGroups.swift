@@ -242,15 +242,29 @@ struct Hierarchy: Sendable {
 
 /// What tells a process from a later one of the same number.
 enum ProcessIdentity {
-    /// The children of a process's first thread, oldest first.
+    /// The children of a process, those of its first thread first, oldest first.
     static func children(of pid: Int32) -> [Int32] {
-        (SmallFile.read("/proc/\(pid)/task/\(pid)/children") ?? "").split(separator: " ").compactMap { Int32($0) }
+        // Each thread has its own list of those it has started.
+        SmallFile.names(in: "/proc/\(pid)/task").flatMap { thread in
+            (SmallFile.read("/proc/\(pid)/task/\(thread)/children") ?? "").split(separator: " ").compactMap {
+                Int32($0)
+            }
+        }
     }
 
     /// Whether it is there and has not ended.
     static func isRunning(_ pid: Int32) -> Bool {
         guard let text = SmallFile.read("/proc/\(pid)/stat"), let end = text.lastIndex(of: ")") else { return false }
         return !text[end...].hasPrefix(") Z")
+    }
+
+    /// Its session (proc(5), field 6 of stat), while it runs.
+    static func session(of pid: Int32) -> Int32? {
+        guard isRunning(pid), let text = SmallFile.read("/proc/\(pid)/stat"), let end = text.lastIndex(of: ")") else {
+            return nil
+        }
+        let fields = text[text.index(after: end)...].split(separator: " ")
+        return fields.count > 3 ? Int32(fields[3]) : nil
     }
 
     /// When it started, in ticks since boot (proc(5), field 22 of stat); `nil` when it is not there.

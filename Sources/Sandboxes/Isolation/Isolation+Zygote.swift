@@ -23,6 +23,8 @@ extension Isolation {
         plan.userMap = users
         plan.groupMap = users
         plan.filter = .broad
+        // What it forks is born in groups beside its own.
+        plan.clear(weir_start_new_cgroup)
         // Whom it forks is put under rules of his own.
         plan.clear(weir_start_landlock)
         plan.landlock = LandlockSets()

@@ -44,13 +44,14 @@ struct Isolation: Sendable {
             return plan
         }
         plan.set(weir_start_confined)
-        plan.filter = filters.isEmpty ? nil : .standard
+        plan.filter = filters.isEmpty ? nil : way == .privileged && groups != nil ? .standard : .careful
         if way == .landlock {
             confineByLandlock(&plan, sandbox)
             return plan
         }
         for flag in [
-            weir_start_new_pid, weir_start_new_mount, weir_start_new_ipc, weir_start_new_uts, weir_start_root,
+            weir_start_new_pid, weir_start_new_mount, weir_start_new_ipc, weir_start_new_uts, weir_start_new_cgroup,
+            weir_start_root,
         ] { plan.set(flag) }
         if sandbox.network != .host { plan.set(weir_start_new_net) }
         if sandbox.network == .proxy { plan.set(weir_start_loopback) }
@@ -99,7 +100,7 @@ struct Isolation: Sendable {
 
     private func confineByLandlock(_ plan: inout StartPlan, _ sandbox: SandboxSpecification) {
         plan.set(weir_start_landlock)
-        if sandbox.network != .host { plan.filter = .withoutSockets }
+        if plan.filter != nil { plan.filter = sandbox.network == .host ? .sharedWithNetwork : .shared }
         plan.landlock.files = LandlockSets.allFiles(landlockVersion)
         plan.landlock.scopes = LandlockSets.allScopes(landlockVersion)
         if sandbox.network != .host { plan.landlock.network = LandlockSets.allNetwork(landlockVersion) }

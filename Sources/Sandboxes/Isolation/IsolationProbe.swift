@@ -161,6 +161,7 @@ private struct Trial: Sendable {
             for (name, flag) in [
                 ("process namespace", weir_start_new_pid), ("mount namespace", weir_start_new_mount),
                 ("ipc namespace", weir_start_new_ipc), ("host name namespace", weir_start_new_uts),
+                ("control group namespace", weir_start_new_cgroup),
                 ("network namespace", weir_start_new_net | weir_start_loopback),
             ] {
                 var one = base

@@ -8,26 +8,22 @@ enum MemoryWatch {
     /// How often trees are looked at, milliseconds.
     static var interval: Int64 { 250 }
 
-    /// Memory of a process and all below it, bytes.
-    static func memory(ofTree root: Int32, beyond limit: UInt64) -> UInt64 {
-        let processes = tree(root)
+    /// Memory of processes and all below them, bytes.
+    static func memory(ofTrees roots: [Int32], beyond limit: UInt64) -> UInt64 {
+        let processes = tree(roots)
         let quick = processes.reduce(0) { $0 + anonymous(of: $1) }
         guard quick > limit else { return quick }
         // What parent and child still share counts twice there; the exact number takes longer.
         return processes.reduce(0) { $0 + (proportional(of: $1) ?? anonymous(of: $1)) }
     }
 
-    /// All processes of a tree. Only those of its own process namespace have their orphans below them.
-    private static func tree(_ root: Int32) -> [Int32] {
-        var found = [root]
+    /// All processes of trees. Only those of its own process namespace have their orphans below them.
+    private static func tree(_ roots: [Int32]) -> [Int32] {
+        var found = roots
         var index = 0
         // A tree that grows while it is looked at ends somewhere.
         while index < found.count, found.count < 100_000 {
-            let pid = found[index]
-            for thread in SmallFile.names(in: "/proc/\(pid)/task") {
-                let children = SmallFile.read("/proc/\(pid)/task/\(thread)/children") ?? ""
-                found += children.split(separator: " ").compactMap { Int32($0) }
-            }
+            found += ProcessIdentity.children(of: found[index])
             index += 1
         }
         return found

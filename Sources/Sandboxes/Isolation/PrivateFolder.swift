@@ -14,6 +14,7 @@ enum PrivateFolder {
         let start = ProcessIdentity.startTime(of: getpid()) ?? 0
         // Slots are numbered by each launcher; a process may have several.
         let number = made.add(1, ordering: .relaxed).newValue
+        Strays.adopt()
         let path = "\(parent)/weir-\(getpid())-\(start)-\(number)"
         guard mkdir(path, 0o700) == 0 else {
             throw SandboxError(
@@ -29,6 +30,7 @@ enum PrivateFolder {
             guard parts.count == 4, let pid = Int32(parts[1]), let start = UInt64(parts[2]), UInt64(parts[3]) != nil,
                 ProcessIdentity.startTime(of: pid) != start
             else { continue }
+            Strays.end(ofFolder: parent + "/" + name)
             remove(parent + "/" + name)
         }
     }

@@ -5,12 +5,30 @@ internal import Glibc
 /// Compiles the allow list into the program of the kernel's filter (seccomp(2)), with libseccomp.
 enum SystemCallFilter {
     enum Kind: Int, CaseIterable, Sendable {
-        /// A worker with a network namespace of its own (or the host's by permission).
+        /// A worker with namespaces, a user and a control group of its own (and the host's network by permission).
         case standard = 1
-        /// A worker that shares the host's network namespace and must not use it.
-        case withoutSockets = 2
+        /// A worker with namespaces whose memory no control group counts, or whose user is the server's.
+        case careful = 2
+        /// A worker that shares the host's namespaces and must not use its network.
+        case shared = 3
+        /// A worker that shares the host's namespaces and may use its network.
+        case sharedWithNetwork = 4
         /// A process that makes sandboxes for others.
-        case broad = 3
+        case broad = 5
+
+        fileprivate var groups: [AllowedCalls.Group] {
+            switch self {
+            case .standard: AllowedCalls.groups + [AllowedCalls.held, AllowedCalls.watches, AllowedCalls.queues]
+            case .careful: AllowedCalls.groups + [AllowedCalls.queues]
+            case .shared, .sharedWithNetwork: AllowedCalls.groups
+            case .broad:
+                AllowedCalls.groups + [
+                    AllowedCalls.held, AllowedCalls.watches, AllowedCalls.queues, AllowedCalls.broad,
+                ]
+            }
+        }
+
+        fileprivate var sharesNamespaces: Bool { self == .shared || self == .sharedWithNetwork }
     }
 
     /// Namespace flags of clone(2): CLONE_NEWTIME, NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID, NEWNET.
@@ -29,11 +47,14 @@ enum SystemCallFilter {
         var filter = Rules(context: context)
         // Another architecture's calls have other numbers: nothing here makes them.
         seccomp_attr_set(context, SCMP_FLTATR_ACT_BADARCH, weir_seccomp_kill())
-        for group in AllowedCalls.groups {
+        for group in kind.groups {
             for name in group.names where name != "clone" { filter.allow(name) }
         }
+        for call in AllowedCalls.byNumber {
+            let conditions = call.itself.map { Rules.low($0.argument, $0.value) }
+            filter.allow(call.name, kind.sharesNamespaces ? conditions : [])
+        }
         if kind == .broad {
-            for name in AllowedCalls.broad.names { filter.allow(name) }
             filter.allow("clone")
         } else {
             // Threads and processes, no namespaces. The flags are the first argument here (not so on s390).
@@ -42,7 +63,7 @@ enum SystemCallFilter {
             filter.refuse("clone3", ENOSYS)
         }
         // vsock, netlink, packet and the rest are not confined by a network namespace, or are of no use in one.
-        if kind != .withoutSockets {
+        if kind != .shared {
             for family in [AF_UNIX, AF_INET, AF_INET6] { filter.allow("socket", [Rules.low(0, UInt64(family))]) }
         }
         // The kernel looks at the lower 32 bits alone, so the filter must too.

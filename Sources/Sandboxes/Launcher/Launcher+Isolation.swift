@@ -65,8 +65,8 @@ extension Launcher {
             return state.watched.compactMap { state.workers[$0] }
         }
         for worker in due {
-            guard let limit = worker.plan.watchedMemory, worker.pid > 0,
-                MemoryWatch.memory(ofTree: worker.pid, beyond: limit) > limit
+            guard let limit = worker.plan.watchedMemory,
+                MemoryWatch.memory(ofTrees: worker.roots, beyond: limit) > limit
             else { continue }
             worker.noteOutOfMemory()
             worker.kill()
@@ -206,7 +206,7 @@ extension Launcher {
                     result.map { reply, _ in
                         WorkerStatistics(
                             memory: reply.memory_bytes, peakMemory: reply.peak_bytes, processes: Int(reply.processes),
-                            cpuMicroseconds: reply.user_microseconds + reply.system_microseconds)
+                            cpuMicroseconds: reply.user_microseconds + reply.system_microseconds, program: reply.pid)
                     })
             }
         ) { token in StartRequest.encode(kind: weir_request_stats, slot: worker.slot, token: token) }

@@ -264,6 +264,8 @@ extension Launcher {
         _ = Glibc.kill(process.pid, SIGKILL)
         var status: Int32 = 0
         while waitpid(process.pid, &status, 0) < 0, errno == EINTR {}
+        let shared = workers.filter { $0.plan.privateFolder != nil && $0.pid > 0 }
+        if !shared.isEmpty { Strays.end(with: shared.map(\.pid)) }
         if !state.withLock({ $0.isStopping }) {
             logger.error(
                 "the launcher ended; it is started again for the next call",

@@ -26,6 +26,9 @@ package final class Worker: Sendable {
 
     private struct State {
         var pid: Int32 = 0
+        /// The program where a zygote has forked it, and whether that was asked for.
+        var program: Int32 = 0
+        var isProgramAsked = false
         var descriptors = Descriptors()
         /// What could not be written yet, from `written` on.
         var outbox: [UInt8] = []
@@ -73,15 +76,41 @@ package final class Worker: Sendable {
     /// Kills all its processes. `ended` follows.
     package func kill() { control.kill(slot) }
 
-    /// Whether processes that it has started run on beside it. `false` where they cannot be told from others': without a
-    /// process namespace of its own.
+    /// Whether processes that it has started run on beside it. Without a process namespace of its own those that have left
+    /// both their parent and their session are not seen; the launcher ends them (see `end_orphans` there).
     package var hasProcessesBeside: Bool {
-        let first = pid
-        guard first > 0, plan.hasProcessNamespace else { return false }
-        // Below process 1: the program, then what lost its parent. What ended and was not waited for does no harm.
-        let top = ProcessIdentity.children(of: first)
-        guard let program = top.first else { return false }
-        return (top.dropFirst() + ProcessIdentity.children(of: program)).contains { ProcessIdentity.isRunning($0) }
+        let (first, forked) = state.withLock { ($0.pid, $0.program) }
+        guard first > 0 else { return false }
+        guard plan.hasProcessNamespace else {
+            // Who lost its parent is the launcher's child, in the session of the worker.
+            let adopted = control.processID.map { ProcessIdentity.children(of: $0) } ?? []
+            return ProcessIdentity.children(of: first).contains { ProcessIdentity.isRunning($0) }
+                || adopted.contains { $0 != first && ProcessIdentity.session(of: $0) == first }
+        }
+        // Below process 1: the program, if no zygote forked it, then what lost its parent. What ended and was not waited
+        // for does no harm.
+        var top = ProcessIdentity.children(of: first)[...]
+        let program = isForked ? forked : top.popFirst() ?? 0
+        if program > 0 { top += ProcessIdentity.children(of: program) }
+        return top.contains { ProcessIdentity.isRunning($0) }
+    }
+
+    private var isForked: Bool { if case .forked = specification.role { true } else { false } }
+
+    /// The processes below which all others of it are.
+    var roots: [Int32] { state.withLock { [$0.pid, $0.program].filter { $0 > 0 } } }
+
+    /// A fork says who it is before it says anything else, to the launcher.
+    private func askForProgram() {
+        let mustAsk = state.withLock { state in
+            defer { state.isProgramAsked = true }
+            return !state.isProgramAsked
+        }
+        guard mustAsk else { return }
+        control.statistics(self) { [weak self] result in
+            guard let self, case .success(let statistics) = result else { return }
+            state.withLock { $0.program = statistics.program }
+        }
     }
 
     // MARK: The running sandbox. What `then` is told comes on the I/O thread.
@@ -261,6 +290,7 @@ package final class Worker: Sendable {
     }
 
     private func receive(_ bytes: UnsafeRawBufferPointer) {
+        if isForked { askForProgram() }
         var inbox = state.withLock { state in
             defer { state.inbox = [] }
             return state.inbox
@@ -341,6 +371,8 @@ package final class Worker: Sendable {
 
 /// What a worker asks of the launcher that made it.
 protocol WorkerControl: AnyObject, Sendable {
+    /// The launcher's.
+    var processID: Int32? { get }
     func kill(_ slot: UInt64)
     func attach(
         _ worker: Worker, _ mount: SandboxMount, verifying: Int32, _ then: @escaping @Sendable (SandboxError?) -> Void)

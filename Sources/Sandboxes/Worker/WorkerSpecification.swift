@@ -115,4 +115,6 @@ package struct WorkerStatistics: Sendable, Hashable {
     package var peakMemory: UInt64
     package var processes: Int
     package var cpuMicroseconds: UInt64
+    /// The program where a zygote has forked it, else 0.
+    var program: Int32 = 0
 }

@@ -38,7 +38,7 @@ extension ServerEngine {
         let wanted = query.skip + query.limit
         var found = try await activations(query, atLeast: wanted + Self.overlap)
         found.sort { a, b in
-            let (left, right) = (WhiskRecord(a).start, WhiskRecord(b).start)
+            let (left, right) = (WhiskRecord.start(of: a), WhiskRecord.start(of: b))
             return left == right ? a.id > b.id : left > right
         }
         return Array(found.dropFirst(query.skip).prefix(query.limit))
@@ -63,7 +63,7 @@ extension ServerEngine {
             do {
                 let page = try await parts.activations.list(filter, limit: 1_000, cursor: cursor)
                 found += page.activations.filter { activation in
-                    let start = WhiskRecord(activation).start
+                    let start = WhiskRecord.start(of: activation)
                     return query.since.map { start >= $0 } ?? true && query.upto.map { start <= $0 } ?? true
                 }
                 cursor = page.cursor

@@ -36,6 +36,8 @@ final class AbuseHost: Sendable {
     /// Stands in the server's environment and in a file beside its data; no function may ever see it.
     let canary: String
     private let traces: Traces
+    private let arguments: [String]
+    private let prefix: [String]
     var client: TestClient { server.client }
 
     /// Starts it; `nil`, said aloud, when the account cannot be had.
@@ -79,6 +81,8 @@ final class AbuseHost: Sendable {
         }
         chmod(folder.path, 0o755)
         traces = Traces()
+        self.arguments = arguments
+        self.prefix = prefix
         server = try await ServerProcess(
             data: data, arguments: arguments, prefix: prefix,
             program: prefix.isEmpty ? ServerProcess.program : folder.file("weir"), environment: ["WEIR_CANARY": canary])
@@ -126,8 +130,31 @@ final class AbuseHost: Sendable {
         try await expectNeighbour(location)
         let status = try await server.stopped(within: .seconds(30))
         #expect(status == 0, "the server did not end well: \(server.log)", sourceLocation: location)
-        let left = try await traces.left(of: folder.path, server.pid)
+        let left = try await left()
         #expect(left.isEmpty, "left behind: \(left)", sourceLocation: location)
+    }
+
+    /// What of the server is left, now that it has ended.
+    func left() async throws -> [String] { try await traces.left(of: folder.path, server.pid) }
+
+    /// Another server on the data of this one, which has ended.
+    func again() async throws -> AbuseHost { try await AbuseHost(again: self) }
+
+    private init(again host: AbuseHost) async throws {
+        (account, folder, canary, traces) = (host.account, host.folder, host.canary, host.traces)
+        (arguments, prefix, level) = (host.arguments, host.prefix, host.level)
+        server = try await ServerProcess(
+            data: host.server.data, arguments: arguments, prefix: prefix,
+            program: prefix.isEmpty ? ServerProcess.program : folder.file("weir"), environment: ["WEIR_CANARY": canary])
+    }
+
+    /// Control groups of this server's workers that hold no process.
+    var emptyGroups: [String] {
+        Traces.controlGroups().filter { $0.contains("weir-\(server.pid)-") }.flatMap { tree in
+            ((try? FileManager.default.contentsOfDirectory(atPath: tree)) ?? [])
+                .filter { UInt64($0) != nil }.map { tree + "/" + $0 }
+                .filter { FileManager.default.contents(atPath: $0 + "/cgroup.procs")?.isEmpty == true }
+        }
     }
 }
 
@@ -164,6 +191,37 @@ struct Traces: Sendable {
         }
     }
 
+    /// The processes that a process has started or been given.
+    static func children(of pid: pid_t) -> [pid_t] {
+        ((try? FileManager.default.contentsOfDirectory(atPath: "/proc/\(pid)/task")) ?? []).flatMap { thread in
+            String(
+                decoding: FileManager.default.contents(atPath: "/proc/\(pid)/task/\(thread)/children") ?? Data(),
+                as: UTF8.self
+            ).split(separator: " ").compactMap { pid_t($0) }
+        }
+    }
+
+    /// All that is below a process.
+    static func descendants(of pid: pid_t) -> [pid_t] {
+        var found = children(of: pid)
+        var index = 0
+        while index < found.count {
+            found += children(of: found[index])
+            index += 1
+        }
+        return found
+    }
+
+    static func name(of pid: pid_t) -> String {
+        String(decoding: FileManager.default.contents(atPath: "/proc/\(pid)/comm") ?? Data(), as: UTF8.self)
+            .trimmingCharacters(in: .whitespacesAndNewlines)
+    }
+
+    static func isRunning(_ pid: pid_t) -> Bool {
+        let text = String(decoding: FileManager.default.contents(atPath: "/proc/\(pid)/stat") ?? Data(), as: UTF8.self)
+        return !text.isEmpty && !text[(text.lastIndex(of: ")") ?? text.startIndex)...].hasPrefix(") Z")
+    }
+
     private static func mountPoints() -> Set<String> {
         let text = String(decoding: FileManager.default.contents(atPath: "/proc/self/mounts") ?? Data(), as: UTF8.self)
         return Set(
@@ -171,7 +229,7 @@ struct Traces: Sendable {
     }
 
     /// The groups whose name begins with `weir`, wherever below the control group file systems.
-    private static func controlGroups() -> Set<String> {
+    static func controlGroups() -> Set<String> {
         var found: Set<String> = []
         func walk(_ folder: String, _ depth: Int) {
             for name in (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? [] {

@@ -194,6 +194,20 @@ import Testing
         #expect(try await calls.allSatisfy { $0 == 200 })
     }
 
+    @Test func whereNothingRunsImagesTheyAreKeptAndTheReasonIsGiven() async throws {
+        let folder = try TemporaryDirectory("weir-whisk-images")
+        let server = try await ServerProcess(
+            data: folder.file("data"), arguments: ["--container-engine", "none"])
+        let made = try await server.client.call("POST", "/v1/keys?namespace=guest")
+        let tenant = Tenant(
+            url: server.url, namespace: "guest", auth: made.json["auth"]?.string ?? "", admin: server.client)
+        try await tenant.make("actions/image", ["exec": ["kind": "blackbox", "image": "some/image"]])
+        let run = try await tenant.call("POST", "actions/image?blocking=true", [:])
+        #expect(run.status == 500 && run.json["response"]?["status"] == "whisk internal error", "\(run.text)")
+        #expect(run.text.contains("--container-engine none"), "\(run.text)")
+        server.kill9()
+    }
+
     @Test func whoAsksForTooMuchAtOnceIsToldWhen() async throws {
         let folder = try TemporaryDirectory("weir-whisk-limits")
         let server = try await ServerProcess(

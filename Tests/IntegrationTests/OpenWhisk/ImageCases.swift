@@ -1,5 +1,6 @@
 import CloudEvents
 import Foundation
+import Synchronization
 import TestSupport
 import Testing
 
@@ -14,12 +15,21 @@ struct WhiskImageCases {
         static let shared = Shelf()
         private var making: Task<TestRegistry, any Error>?
 
+        /// The registry, for the end of the test program: nobody else ends it.
+        private static let open = Mutex<TestRegistry?>(nil)
+
+        private static func endWithTests(_ registry: TestRegistry) {
+            open.withLock { $0 = registry }
+            atexit { Shelf.open.withLock { $0?.stop() } }
+        }
+
         /// The names of a runtime image and of one with an action inside.
         func images() async throws -> (runtime: String, whole: String) {
             let task =
                 making
                 ?? Task {
                     let registry = try await TestRegistry()
+                    Self.endWithTests(registry)
                     try await registry.push(try PythonImage.image("action_server.py"), "runtime", tag: "1")
                     let action = "import os\ndef main(args):\n    return {'env': dict(os.environ), 'args': args}\n"
                     try await registry.push(

@@ -30,7 +30,10 @@ actor WhiskSite {
         let folder = try TemporaryDirectory("weir-whisk")
         self.folder = folder
         let task = Task {
-            let server = try await ServerProcess(data: folder.file("data"), arguments: ["--idle-grace", "20s"])
+            // Room for the workers of all cases at once: none of them has to go for another's.
+            let server = try await ServerProcess(
+                data: folder.file("data"),
+                arguments: ["--idle-grace", "20s", "--workers", "200", "--memory-budget", "64GiB"])
             WhiskSite.endWithTests(server.pid)
             return server
         }
@@ -93,8 +96,13 @@ struct Tenant: Sendable {
     }
 
     /// Hands redirects back as they are; lives as long as the test program.
-    private static let client = HTTPClient(
-        eventLoopGroupProvider: .singleton, configuration: .init(redirectConfiguration: .disallow))
+    private static let client = {
+        var configuration = HTTPClient.Configuration(
+            redirectConfiguration: .disallow, timeout: .init(connect: .seconds(90)))
+        // All cases ask the one server at once, and some of them wait long.
+        configuration.connectionPool.concurrentHTTP1ConnectionsPerHostSoftLimit = 128
+        return HTTPClient(eventLoopGroupProvider: .singleton, configuration: configuration)
+    }()
 
     /// What a case calls `W`.
     func web(_ rest: String) -> String { "/api/v1/web/\(namespace)/\(rest)" }

@@ -152,6 +152,30 @@ struct ZygoteTests {
         }
     }
 
+    /// The program is a child of the zygote, not of its sandbox's process 1: it must be found all the same.
+    @Test(arguments: [3, 2]) func aForkWhoseFunctionLeavesProcessesIsNotUsedAgain(isolation: Int) async throws {
+        try await withZygote(isolation: isolation) { fixture in
+            let function = try fixture.python(
+                "leaver",
+                """
+                import subprocess, threading
+                def leave(): subprocess.Popen(["/bin/sleep", "1000"], start_new_session=True)
+                def main(args):
+                    if args.get("how") == "thread":
+                        one = threading.Thread(target=leave); one.start(); one.join()
+                    elif args.get("how"): leave()
+                """)
+            for how in ["main", "thread"] {
+                let first = await fixture.call(function, ["how": .string(how)])
+                #expect(first.status == .success, "\(first.errorText)")
+                await eventually("the worker and what it left are gone") { fixture.invoker.workerCount == 0 }
+                let second = await fixture.call(function)
+                #expect(second.status == .success && second.coldStart != nil, "\(how)")
+                #expect(await fixture.call(function).coldStart == nil, "nothing was left: used again")
+            }
+        }
+    }
+
     @Test func aForkThatDoesNotEndIsKilledInTime() async throws {
         try await withZygote { fixture in
             let function = try fixture.python("slow", "import time\ndef main(args): time.sleep(1000)") {

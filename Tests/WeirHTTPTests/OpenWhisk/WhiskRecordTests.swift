@@ -51,6 +51,10 @@ import Testing
             "the code could not be loaded: the function's process ended with status 1 before it answered",
             "The action did not initialize and exited unexpectedly."
         ),
+        (
+            "the function's process was stopped: its answer is not valid JSON at line 1, column 1: a value was expected",
+            "The action did not return a dictionary or array."
+        ),
         ("out of memory: the function needs more", "The action exhausted its memory and was aborted."),
         ("something of its own", "something of its own"),
     ])
@@ -78,6 +82,41 @@ import Testing
         #expect(WhiskRecord.nanoseconds(1_754_400_000_000) == "2025-08-05T13:20:00.000000000Z")
         let warm = record(.success, [:]).summary()
         #expect(warm["annotations"]?.whiskValue("initTime") == nil && warm["statusCode"] == 0)
+    }
+
+    @Test func allThatIsToldStandsInTheText() throws {
+        var notes = WhiskNotes()
+        notes.entity = .sequence
+        notes.path = "n/p/a \"quoted\""
+        notes.version = "1.2.3"
+        notes.kind = "sequence"
+        notes.limits = ["memory": 128]
+        notes.binding = "n/b"
+        notes.topmost = false
+        notes.conductor = true
+        notes.isComponent = true
+        notes.logs = ["one", "two"]
+        notes.duration = 5
+        let one = record(.applicationError, ["error": "☃"], notes: notes)
+        let whole = try JSONValue(parsing: one.encoded())
+        #expect(whole["name"] == "a \"quoted\"" && whole["version"] == "1.2.3" && whole["duration"] == 5)
+        #expect(whole["logs"] == ["one", "two"] && whole["subject"] == "n" && whole["publish"] == false)
+        #expect(
+            whole["response"]
+                == ["status": "application error", "success": false, "result": ["error": "☃"], "size": 15])
+        let annotations: JSONValue = [
+            ["key": "path", "value": "n/p/a \"quoted\""], ["key": "kind", "value": "sequence"],
+            ["key": "limits", "value": ["memory": 128]], ["key": "binding", "value": "n/b"],
+            ["key": "causedBy", "value": "sequence"], ["key": "topmost", "value": false],
+            ["key": "conductor", "value": true],
+        ]
+        #expect(whole["annotations"] == annotations)
+        #expect(try JSONValue(parsing: one.encoded(hasLogs: false))["logs"] == [])
+        let summary = try JSONValue(parsing: one.encodedSummary())
+        #expect(summary["statusCode"] == 1 && summary["annotations"] == annotations && summary["response"] == nil)
+        notes.entity = .trigger
+        let fired = try JSONValue(parsing: record(.success, ["a": 1], notes: notes).encoded())
+        #expect(fired["end"] == nil && fired["duration"] == nil && fired["response"]?["result"] == ["a": 1])
     }
 
     @Test func notesReadBackAsTheyWere() {

@@ -5,7 +5,7 @@ internal import Glibc
 /// (``AllowedCalls``), and what images of servers want besides.
 enum ContainerCalls {
     static var document: JSONValue {
-        let names = AllowedCalls.groups.flatMap(\.names).filter { $0 != "clone" }
+        let names = AllowedCalls.all.filter { $0 != "clone" }
         var calls: [JSONValue] = [
             ["names": .array(names.map { .string($0) }), "action": "SCMP_ACT_ALLOW"],
             // Threads and processes, no namespaces; see SystemCallFilter.

@@ -78,11 +78,12 @@ struct WhiskRequest: Sendable {
     }
 
     /// The headers as actions see them: names in lower case, and no credentials, which nobody asked for.
-    func actionHeaders() -> JSONObject { Self.actionHeaders(headers) }
+    func actionHeaders() -> JSONObject { Self.actionHeaders(head) }
 
-    static func actionHeaders(_ fields: HTTPFields, keepingAuthorization: Bool = false) -> JSONObject {
+    static func actionHeaders(_ head: HTTPRequest, keepingAuthorization: Bool = false) -> JSONObject {
         var members = JSONObject()
-        for field in fields {
+        members["host"] = head.authority.map { .string($0) }
+        for field in head.headerFields {
             let name = field.name.canonicalName
             if secret.contains(name), !(keepingAuthorization && name == "authorization") { continue }
             // Several fields of one name are one list (RFC 9110 §5.3).

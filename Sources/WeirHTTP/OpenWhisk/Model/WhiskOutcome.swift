@@ -66,6 +66,9 @@ enum WhiskOutcome {
                     "The action exceeded its time limits of \(timeout(notes)) milliseconds during initialization.")
             )
         }
+        if text.hasPrefix("the function's process was stopped: its answer is not valid JSON") {
+            return (.developerError, message("The action did not return a dictionary or array."))
+        }
         if text.hasPrefix("the function's process ended") || text.hasPrefix("the function's process was killed") {
             return (
                 .developerError, message("The action did not produce a valid response and exited unexpectedly.")

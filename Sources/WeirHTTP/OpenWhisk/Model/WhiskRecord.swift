@@ -1,5 +1,6 @@
 package import CloudEvents
 package import Invocation
+import Synchronization
 
 /// What OpenWhisk wants to know of a run beside what Weir keeps of every one: kept with the activation as its notes.
 package struct WhiskNotes: Sendable, Hashable {
@@ -25,6 +26,21 @@ package struct WhiskNotes: Sendable, Hashable {
     package var isStrict = false
 
     package init() {}
+
+    /// Notes as they are kept. Those of one action are alike in nearly all its runs, so the last ones read are remembered.
+    static func read(_ bytes: [UInt8]) -> WhiskNotes {
+        if let known = memory.withLock({ $0[bytes] }) { return known }
+        let notes = (try? JSONValue(parsing: bytes))?.object.map(WhiskNotes.init) ?? WhiskNotes()
+        // Of a sequence or a firing no two are alike.
+        guard notes.logs == nil, bytes.count <= 2_048 else { return notes }
+        memory.withLock { memory in
+            if memory.count >= 1_024 { memory.removeAll(keepingCapacity: true) }
+            memory[bytes] = notes
+        }
+        return notes
+    }
+
+    private static let memory = Mutex<[[UInt8]: WhiskNotes]>([:])
 
     package init(_ object: JSONObject) {
         entity = object["entity"]?.string.flatMap(Entity.init) ?? .action
@@ -82,9 +98,7 @@ package struct WhiskRecord: Sendable {
 
     package init(_ activation: Activation) {
         self.activation = activation
-        notes =
-            activation.cause.notes.flatMap { try? JSONValue(parsing: $0).object }.map(WhiskNotes.init)
-            ?? WhiskNotes()
+        notes = activation.cause.notes.map(WhiskNotes.read) ?? WhiskNotes()
         (outcome, result) = WhiskOutcome.judge(activation, notes)
     }
 
@@ -95,7 +109,11 @@ package struct WhiskRecord: Sendable {
     var value: JSONValue { (try? JSONValue(parsing: result)) ?? .null }
 
     /// Where init began, or the run when there was none.
-    package var start: Int64 { activation.start - (activation.initMilliseconds ?? 0) }
+    package var start: Int64 { Self.start(of: activation) }
+
+    package static func start(of activation: Activation) -> Int64 {
+        activation.start - (activation.initMilliseconds ?? 0)
+    }
 
     /// Milliseconds, init included; of a sequence what its parts took.
     package var duration: Int64 { notes.duration ?? activation.end - start }
@@ -103,45 +121,14 @@ package struct WhiskRecord: Sendable {
     /// Megabytes that it might use.
     package var memory: Int64 { notes.limits?["memory"]?.integer ?? 0 }
 
-    private var path: WhiskPath {
-        notes.path.map { text in
-            let parts = text.split(separator: "/", maxSplits: 1).map(String.init)
-            return WhiskPath(namespace: parts.first ?? "", local: parts.last ?? "")
-        } ?? WhiskPath(namespace: activation.function.namespace, local: activation.function.name)
-    }
+    /// `namespace/name` or `namespace/package/name`.
+    var path: String { notes.path ?? "\(activation.function.namespace)/\(activation.function.name)" }
 
-    /// What lists show.
-    func summary() -> JSONObject {
-        var document = head()
-        if kind != .trigger {
-            document["end"] = .integer(activation.end)
-            document["duration"] = .integer(duration)
-            document["statusCode"] = .integer(Int64(outcome.rawValue))
-        }
-        document["cause"] = activation.cause.parent.map { .string($0) }
-        return document
-    }
+    /// What lists show, as a tree.
+    func summary() -> JSONObject { (try? JSONValue(parsing: encodedSummary()))?.object ?? [:] }
 
-    /// The whole record.
-    func document() -> JSONObject {
-        var document = head()
-        if kind != .trigger {
-            document["end"] = .integer(activation.end)
-            document["duration"] = .integer(duration)
-        }
-        document["cause"] = activation.cause.parent.map { .string($0) }
-        document["subject"] = .string(activation.namespace)
-        document["response"] = .object(response())
-        document["logs"] = logs()
-        return document
-    }
-
-    func response() -> JSONObject {
-        [
-            "status": .string(outcome.word), "success": .bool(outcome == .success), "result": value,
-            "size": .integer(Int64(result.count)),
-        ]
-    }
+    /// The whole record, as a tree.
+    func document() -> JSONObject { (try? JSONValue(parsing: encoded()))?.object ?? [:] }
 
     /// Lines as OpenWhisk writes them: time, padded to thirty columns, stream, text.
     func logs() -> JSONValue {
@@ -162,33 +149,6 @@ package struct WhiskRecord: Sendable {
                 ))
         }
         return .array(lines)
-    }
-
-    private func head() -> JSONObject {
-        [
-            "activationId": .string(activation.id), "namespace": .string(activation.namespace),
-            "name": .string(path.name), "version": .string(notes.version ?? "0.0.1"), "publish": false,
-            "start": .integer(start), "annotations": annotations(),
-        ]
-    }
-
-    private func annotations() -> JSONValue {
-        var members = JSONObject()
-        members["path"] = .string(path.description)
-        if kind == .trigger { return members.whiskList }
-        members["kind"] = .string(notes.kind ?? "blackbox")
-        members["limits"] = notes.limits ?? WhiskLimits().document
-        members["binding"] = notes.binding.map { .string($0) }
-        if notes.isComponent { members["causedBy"] = "sequence" }
-        members["topmost"] = notes.topmost.map { .bool($0) }
-        if notes.conductor { members["conductor"] = true }
-        if kind == .action {
-            members["waitTime"] = .integer(
-                max(0, activation.waitMilliseconds - (activation.initMilliseconds ?? 0)))
-            members["timeout"] = .bool(activation.status == .timeout)
-            members["initTime"] = activation.initMilliseconds.map { .integer($0) }
-        }
-        return members.whiskList
     }
 
     /// RFC 3339 in UTC with nine digits of the second.

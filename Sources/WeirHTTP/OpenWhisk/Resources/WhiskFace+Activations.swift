@@ -20,12 +20,14 @@ extension WhiskFace {
             return WhiskAnswer.json(["activations": .integer(Int64(max(0, count - page.skip)))])
         }
         let found = try await asking { () async throws(Problem) in try await engine.whiskActivations(query) }
-        return WhiskAnswer.json(
-            .array(
-                found.map { activation in
-                    let record = WhiskRecord(activation)
-                    return .object(withDocuments ? record.document() : record.summary())
-                }))
+        var out: [UInt8] = [0x5B]
+        for activation in found {
+            let record = WhiskRecord(activation)
+            if out.count > 1 { out.append(0x2C) }
+            out += withDocuments ? record.encoded() : record.encodedSummary()
+        }
+        out.append(0x5D)
+        return WhiskAnswer.bytes(out, type: "application/json")
     }
 
     func activation(
@@ -43,8 +45,8 @@ extension WhiskFace {
         guard let found else { throw .notFound }
         let record = WhiskRecord(found)
         switch part {
-        case .record: return WhiskAnswer.json(.object(record.document()))
-        case .result: return WhiskAnswer.json(.object(record.response()))
+        case .record: return WhiskAnswer.bytes(record.encoded(), type: "application/json")
+        case .result: return WhiskAnswer.bytes(record.encodedResponse(), type: "application/json")
         case .logs: return WhiskAnswer.json(["logs": record.logs()])
         }
     }

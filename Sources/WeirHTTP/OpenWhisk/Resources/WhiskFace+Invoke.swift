@@ -62,9 +62,9 @@ extension WhiskFace {
             return WhiskAnswer.bytes(record.result, type: "application/json", status: status, headers: headers)
         }
         // Upstream answers before the logs of a plain action are collected; clients that want them get the record.
-        var document = record.document()
-        if record.kind != .sequence { document["logs"] = [] }
-        return WhiskAnswer.json(.object(document), status: status, headers: headers)
+        return WhiskAnswer.bytes(
+            record.encoded(hasLogs: record.kind == .sequence), type: "application/json", status: status,
+            headers: headers)
     }
 
     private static func wait(_ text: String?) throws(WhiskError) -> Int {

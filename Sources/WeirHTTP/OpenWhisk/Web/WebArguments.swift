@@ -51,7 +51,7 @@ struct WebArguments {
         context = [
             "__ow_method": .string(head.method.rawValue.lowercased()),
             "__ow_headers": .object(
-                WhiskRequest.actionHeaders(head.headerFields, keepingAuthorization: keepsAuthorization && !own)),
+                WhiskRequest.actionHeaders(head, keepingAuthorization: keepsAuthorization && !own)),
             "__ow_path": .string(rest),
         ]
         context["__ow_user"] = user.map { .string($0) }
