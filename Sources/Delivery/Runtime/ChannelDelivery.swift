@@ -149,6 +149,8 @@ final class ChannelDelivery: PartitionHolder {
                     await openReader(partition, runners)
                     return true
                 } catch {
+                    // It went again meanwhile, or the server ends.
+                    if Task.isCancelled { return true }
                     log.error(
                         "a partition cannot be taken up; it is tried again",
                         metadata: [
