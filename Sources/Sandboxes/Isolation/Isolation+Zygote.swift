@@ -11,7 +11,7 @@ extension Isolation {
     private var users: StartPlan.IDMap {
         way == .privileged
             ? .init(inside: 0, outside: Self.firstUser, count: Self.usersInBlock)
-            : .init(inside: Self.innerUser, outside: 0)
+            : Self.ordinaryUsers
     }
 
     /// A plan for a zygote.

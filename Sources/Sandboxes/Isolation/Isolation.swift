@@ -28,6 +28,8 @@ struct Isolation: Sendable {
     static var usersInBlock: UInt32 { 65_536 }
     /// The user that a rootless worker sees itself as.
     static var innerUser: UInt32 { 1_000 }
+    /// An ordinary user is root of the launcher's namespace, and this one in the worker's.
+    static var ordinaryUsers: StartPlan.IDMap { .init(inside: innerUser, outside: 0) }
 
     /// A plan for a worker; `user` is its own id on the privileged way.
     ///
@@ -61,8 +63,8 @@ struct Isolation: Sendable {
         } else {
             plan.set(weir_start_new_user)
             (plan.user, plan.group) = (Self.innerUser, Self.innerUser)
-            plan.userMap = .init(inside: Self.innerUser, outside: 0)
-            plan.groupMap = .init(inside: Self.innerUser, outside: 0)
+            plan.userMap = Self.ordinaryUsers
+            plan.groupMap = Self.ordinaryUsers
         }
         let innerUser = innerUser ?? plan.user
         plan.entries = system + RootFileSystem.own(of: sandbox, user: innerUser, mapsOwners: plan.mapsOwners)

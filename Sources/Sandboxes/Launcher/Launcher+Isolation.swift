@@ -153,7 +153,8 @@ extension Launcher {
     /// The worker's user as the launcher numbers it: an ordinary user's launcher is root of its own namespace, which is
     /// that user outside.
     private func launcherUser(of worker: Worker) -> UInt32 {
-        worker.plan.has(weir_start_new_user) ? 0 : worker.plan.user
+        // Also where a zygote forked it, in whose namespace it then is.
+        worker.plan.has(weir_start_new_user) || worker.plan.userMap == Isolation.ordinaryUsers ? 0 : worker.plan.user
     }
 
     func attach(

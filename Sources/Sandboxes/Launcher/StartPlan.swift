@@ -14,7 +14,7 @@ struct StartPlan: Sendable {
         var target: String
     }
 
-    struct IDMap: Sendable {
+    struct IDMap: Sendable, Equatable {
         var inside: UInt32
         var outside: UInt32
         var count: UInt32 = 1
