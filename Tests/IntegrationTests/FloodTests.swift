@@ -21,7 +21,7 @@ import Testing
                     for _ in 0..<calls / 2 {
                         let began = ContinuousClock.now
                         let answer = try await client.call(
-                            "POST", "/v1/functions/work/invoke?namespace=steady&blocking=true", body: Array("{}".utf8))
+                            "POST", "/v1/functions/nap/invoke?namespace=steady&blocking=true", body: Array("{}".utf8))
                         let took = ContinuousClock.now - began
                         try #require(answer.json["status"] == "success", "\(answer.text)")
                         times.append(Double(took / .microseconds(1)) / 1_000)
@@ -52,7 +52,7 @@ import Testing
 
     private static func compare(_ server: ServerProcess, _ client: TestClient, _ flooder: TestClient) async throws {
         let code = "import time\ndef main(args):\n    time.sleep(\(nap))\n    return {}\n"
-        for (namespace, functions) in [("steady", ["work"]), ("flood", (0..<5).map { "work\($0)" })] {
+        for (namespace, functions) in [("steady", ["nap"]), ("flood", (0..<5).map { "nap\($0)" })] {
             for function in functions {
                 try await client.make(
                     "functions/\(function)?namespace=\(namespace)", TestClient.upload("f.py", Array(code.utf8)))
@@ -71,7 +71,7 @@ import Testing
                             var count = 0
                             while !Task.isCancelled {
                                 let answer = try? await flooder.call(
-                                    "POST", "/v1/functions/work\(lane % 5)/invoke?namespace=flood&blocking=true",
+                                    "POST", "/v1/functions/nap\(lane % 5)/invoke?namespace=flood&blocking=true",
                                     body: Array("{}".utf8))
                                 if answer?.json["status"] == "success" { count += 1 }
                             }

@@ -118,6 +118,7 @@ public final class ChildProcess: Sendable {
             var status: Int32 = 0
             if let patience {
                 let deadline = ContinuousClock.now + patience
+                // waitpid(2) has no deadline: it is asked again.
                 while ContinuousClock.now < deadline, !hasEnded {
                     hasEnded = waitpid(pid, &status, WNOHANG) != 0
                     if !hasEnded { usleep(2_000) }

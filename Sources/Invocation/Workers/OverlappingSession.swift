@@ -53,40 +53,13 @@ final class OverlappingSession: FunctionWorker, WorkerHandler {
 
     func start() throws(SandboxError) {
         let specification = WorkerSpecification(version, owner.configuration, launcher.isolation)
-        switch order.reason.way {
-        case .stem:
-            guard let worker = order.stem?.become(self) else {
-                throw SandboxError(.stemLost, "the stem has ended")
-            }
-            process.withLock { $0 = worker }
-            specialise(worker, specification.mountsForStem(launcher.isolation))
-        case .zygote:
-            guard let zygote = order.stem?.worker else {
-                throw SandboxError(.stemLost, "the process that forks workers has ended")
-            }
-            let worker = try launcher.fork(from: zygote, specification, handler: self)
-            process.withLock { $0 = worker }
-            sendSettings(isStem: true)
-        case .exec, .container:
-            let worker = try launcher.start(specification, handler: self)
-            process.withLock { $0 = worker }
-            sendSettings(isStem: false)
-        }
-    }
-
-    private func specialise(_ worker: Worker, _ mounts: [SandboxMount]) {
-        guard !mounts.isEmpty else {
-            sendSettings(isStem: true)
-            return
-        }
-        worker.attach(mounts) { [self] error in
-            guard let error else {
-                sendSettings(isStem: true)
-                return
-            }
-            owner.note(lost: pool, error)
-            owner.handle(.lostOnTheWay(id))
-            worker.kill()
+        let worker = try order.start(specification, launcher, handler: self)
+        process.withLock { $0 = worker }
+        // Who is forked or was a stem has the environment of another.
+        let isStem = order.reason.way == .stem || order.reason.way == .zygote
+        guard order.reason.way == .stem else { return sendSettings(isStem: isStem) }
+        order.show(specification.mountsForStem(launcher.isolation), to: worker, owner) { [weak self] in
+            self?.sendSettings(isStem: isStem)
         }
     }
 

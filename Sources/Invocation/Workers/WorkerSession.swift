@@ -104,13 +104,17 @@ final class WorkerSession: FunctionWorker, WorkerHandler {
     private func launch(_ equipment: Equipment?) throws(SandboxError) {
         let isolation = launcher.isolation
         var specification = WorkerSpecification(version, owner.configuration, isolation)
-        if let stem = order.stem, order.reason.way == .stem {
-            try specialise(stem, specification.mountsForStem(isolation))
+        if order.reason.way == .stem {
+            let worker = try order.start(specification, launcher, handler: self)
+            settle(on: worker)
+            order.show(specification.mountsForStem(isolation), to: worker, owner) { [weak self] in
+                self?.sendSettings(isStem: true)
+            }
             return
         }
         owner.equipping.allowScratch(&specification, version, canAttach: isolation?.canAttach == true)
         if let equipment { owner.equipping.complete(&specification, equipment) }
-        let worker = try start(specification)
+        let worker = try order.start(specification, launcher, handler: self)
         settle(on: worker)
         guard let equipment else {
             begin()
@@ -129,37 +133,9 @@ final class WorkerSession: FunctionWorker, WorkerHandler {
         }
     }
 
-    private func start(_ specification: WorkerSpecification) throws(SandboxError) -> Worker {
-        guard order.reason.way == .zygote else { return try launcher.start(specification, handler: self) }
-        guard let zygote = order.stem?.worker else {
-            throw SandboxError(.stemLost, "the process that forks workers has ended")
-        }
-        return try launcher.fork(from: zygote, specification, handler: self)
-    }
-
     private func begin() {
         // Who is forked has the environment of who forks.
         if version.runtime.isFramed { sendSettings(isStem: order.reason.way == .zygote) } else { becomeReady() }
-    }
-
-    /// Gives a process that waits the version's folders, then tells it what it is to run.
-    private func specialise(_ stem: Stem, _ mounts: [SandboxMount]) throws(SandboxError) {
-        guard let worker = stem.become(self) else { throw SandboxError(.stemLost, "the stem has ended") }
-        settle(on: worker)
-        guard !mounts.isEmpty else {
-            sendSettings(isStem: true)
-            return
-        }
-        worker.attach(mounts) { [weak self] error in
-            guard let self else { return }
-            guard let error else {
-                sendSettings(isStem: true)
-                return
-            }
-            owner.note(lost: order.pool, error)
-            owner.handle(.lostOnTheWay(id))
-            worker.kill()
-        }
     }
 
     private func settle(on worker: Worker) {

@@ -36,6 +36,20 @@ import Testing
             #expect(isGone, "\(what): \(Traces.processes(naming: marker))", sourceLocation: location)
         }
 
+        var launchers: [pid_t] {
+            Traces.children(of: host.server.pid).filter { Traces.name(of: $0) == "weir-launcher" }
+        }
+
+        /// The next server has ended, and nothing of either is there.
+        func expectNothing(
+            after next: AbuseHost, at location: SourceLocation = #_sourceLocation
+        ) async throws {
+            try await next.finish()
+            let left = try await host.left()
+            #expect(left.isEmpty, "left behind: \(left)", sourceLocation: location)
+            #expect(folders.isEmpty, sourceLocation: location)
+        }
+
         /// Folders of this server's workers below the folder of temporary files.
         var folders: [String] {
             let parent = ProcessInfo.processInfo.environment["TMPDIR"] ?? "/tmp"
@@ -61,17 +75,14 @@ import Testing
         let processes = try await eventually { Traces.processes(naming: scene.host.folder.path).isEmpty }
         #expect(processes, "\(Traces.processes(naming: scene.host.folder.path))")
         let next = try await scene.host.again()
-        try await next.finish()
-        let left = try await scene.host.left()
-        #expect(left.isEmpty, "left behind: \(left)")
-        #expect(scene.folders.isEmpty)
+        try await scene.expectNothing(after: next)
     }
 
     @Test("When the launcher is killed, all that it had started ends; the server goes on", arguments: Place.all)
     func launcherKilled(_ place: Place) async throws {
         guard let scene = try await Scene(place) else { return }
         try await scene.begin()
-        let launchers = Traces.children(of: scene.host.server.pid).filter { Traces.name(of: $0) == "weir-launcher" }
+        let launchers = scene.launchers
         #expect(!launchers.isEmpty)
         for launcher in launchers { kill(launcher, SIGKILL) }
         try await scene.expectGone("after the launcher was killed")
@@ -93,16 +104,13 @@ import Testing
     func bothKilled(_ place: Place) async throws {
         guard let scene = try await Scene(place) else { return }
         try await scene.begin()
-        let launchers = Traces.children(of: scene.host.server.pid).filter { Traces.name(of: $0) == "weir-launcher" }
+        let launchers = scene.launchers
         kill(scene.host.server.pid, SIGSTOP)
         for launcher in launchers { kill(launcher, SIGKILL) }
         scene.host.server.kill9()
         let next = try await scene.host.again()
         try await scene.expectGone("after server and launcher were killed")
-        try await next.finish()
-        let left = try await scene.host.left()
-        #expect(left.isEmpty, "left behind: \(left)")
-        #expect(scene.folders.isEmpty)
+        try await scene.expectNothing(after: next)
     }
 
     @Test("What is ended for want of memory leaves nothing while the server goes on", arguments: Place.all)

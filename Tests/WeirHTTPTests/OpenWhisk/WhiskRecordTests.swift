@@ -84,7 +84,8 @@ import Testing
         #expect(warm["annotations"]?.whiskValue("initTime") == nil && warm["statusCode"] == 0)
     }
 
-    @Test func allThatIsToldStandsInTheText() throws {
+    /// Notes that say all there is to say.
+    private static var full: WhiskNotes {
         var notes = WhiskNotes()
         notes.entity = .sequence
         notes.path = "n/p/a \"quoted\""
@@ -97,6 +98,11 @@ import Testing
         notes.isComponent = true
         notes.logs = ["one", "two"]
         notes.duration = 5
+        return notes
+    }
+
+    @Test func allThatIsToldStandsInTheText() throws {
+        var notes = Self.full
         let one = record(.applicationError, ["error": "☃"], notes: notes)
         let whole = try JSONValue(parsing: one.encoded())
         #expect(whole["name"] == "a \"quoted\"" && whole["version"] == "1.2.3" && whole["duration"] == 5)
@@ -120,18 +126,7 @@ import Testing
     }
 
     @Test func notesReadBackAsTheyWere() {
-        var notes = WhiskNotes()
-        notes.entity = .sequence
-        notes.path = "n/a"
-        notes.version = "1.2.3"
-        notes.kind = "sequence"
-        notes.limits = ["memory": 128]
-        notes.binding = "n/b"
-        notes.topmost = false
-        notes.conductor = true
-        notes.isComponent = true
-        notes.logs = ["a", "b"]
-        notes.duration = 5
+        var notes = Self.full
         notes.isStrict = true
         #expect(WhiskNotes(notes.document) == notes)
         #expect(WhiskNotes([:]) == WhiskNotes())

@@ -70,12 +70,15 @@ struct Stems: Sendable {
 
     /// The flavour whose zygote forks for this one: its own, or another of the family.
     func forker(for flavour: String) -> String? {
-        guard flavours[flavour]?.policy.hasZygote == true else { return nil }
+        guard let own = flavours[flavour], own.policy.hasZygote else { return nil }
+        if isReady(own.zygote) { return flavour }
         return relatives(of: flavour).first { isReady(flavours[$0]?.zygote) }
     }
 
     /// Whether the family has a zygote, ready or not.
-    func hasZygote(_ flavour: String) -> Bool { relatives(of: flavour).contains { flavours[$0]?.zygote != nil } }
+    func hasZygote(_ flavour: String) -> Bool {
+        flavours[flavour]?.zygote != nil || relatives(of: flavour).contains { flavours[$0]?.zygote != nil }
+    }
 
     /// Whether this flavour makes the family's zygote when there is none: the usual ones do, which have stems always.
     func makesZygote(_ flavour: String) -> Bool {
@@ -86,10 +89,10 @@ struct Stems: Sendable {
             }
     }
 
-    /// The flavours of one family, this one first.
+    /// The other flavours of a family.
     private func relatives(of flavour: String) -> [String] {
         let family = flavour.prefix { $0 != "-" }
-        return [flavour] + flavours.keys.filter { $0 != flavour && $0.prefix { $0 != "-" } == family }.sorted()
+        return flavours.keys.filter { $0 != flavour && $0.prefix { $0 != "-" } == family }.sorted()
     }
 
     private func isReady(_ zygote: Int?) -> Bool {

@@ -9,22 +9,6 @@ def clone3(flags):
     return syscall(435, struct.pack("11Q", flags, 0, 0, 0, 17, 0, 0, 0, 0, 0, 0), 88)
 
 
-def in_child(action):
-    """Does it in a child, so that a success changes nothing here."""
-    reader, writer = os.pipe()
-    pid = os.fork()
-    if pid == 0:
-        try:
-            os.write(writer, str(action()).encode())
-        finally:
-            os._exit(0)
-    os.close(writer)
-    text = os.read(reader, 256).decode()
-    os.close(reader)
-    status = os.waitpid(pid, 0)[1]
-    return text or "killed by %d" % (status & 127)
-
-
 def main(args):
     target = args["pid"]
     pad = ctypes.create_string_buffer(4096)

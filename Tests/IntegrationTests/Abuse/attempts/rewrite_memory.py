@@ -1,13 +1,3 @@
-def put(path, text):
-    def write():
-        one = os.open(path, os.O_WRONLY)
-        try:
-            os.write(one, text.encode())
-        finally:
-            os.close(one)
-    return attempt(write)
-
-
 def main(args):
     """Memory tricks: writing through /proc/self/mem to read-only pages, executing data, memfd programs."""
     import mmap, subprocess
