@@ -35,6 +35,10 @@ struct BareStart {
         BareStart(name: "node by exec", prefix: [], program: [node, room + "/runner.js"])
     }
 
+    static func shell(_ room: String) -> BareStart {
+        BareStart(name: "sh by exec", prefix: [], program: ["/bin/sh", room + "/code/f"])
+    }
+
     static func bubblewrap(_ room: String) -> BareStart? {
         guard let bwrap = Program.find("bwrap") else { return nil }
         let prefix = [
@@ -47,12 +51,12 @@ struct BareStart {
         return BareStart(name: "bubblewrap", prefix: prefix, program: python(room).program)
     }
 
-    /// `crun` or `runc` on a bundle whose root is the host's own `/usr`, read-only.
+    /// `crun`, `runc` or `runsc` on a bundle whose root is the host's own `/usr`, read-only.
     static func bundle(_ engine: String, _ room: String) throws -> BareStart? {
         guard let program = Program.find(engine) else { return nil }
         let bundle = room + "/bundle-" + engine
         let root = bundle + "/rootfs"
-        for folder in ["usr", "proc", "dev", "tmp", "room"] {
+        for folder in ["usr", "proc", "dev", "tmp", room] {
             try FileManager.default.createDirectory(atPath: "\(root)/\(folder)", withIntermediateDirectories: true)
         }
         for (name, target) in [("lib", "usr/lib"), ("lib64", "usr/lib64"), ("bin", "usr/bin")] {
@@ -63,16 +67,29 @@ struct BareStart {
         }
         let configuration = """
             {"ociVersion":"1.0.2","process":{"terminal":false,"user":{"uid":65534,"gid":65534},"cwd":"/",
-            "args":["/usr/bin/python3","-I","-S","-E","/room/runner.py"],"env":["PATH=/usr/bin"],"noNewPrivileges":true,
+            "args":["/usr/bin/python3","-I","-S","-E","\(room)/runner.py"],"env":["PATH=/usr/bin"],"noNewPrivileges":true,
             "capabilities":{"bounding":[],"effective":[],"permitted":[]}},
             "root":{"path":"rootfs","readonly":true},"hostname":"bench","mounts":[
             {"destination":"/proc","type":"proc","source":"proc"},
             {"destination":"/dev","type":"tmpfs","source":"tmpfs","options":["nosuid","strictatime","mode=755"]},
-            {"destination":"/tmp","type":"tmpfs","source":"tmpfs"},\(bind("/usr", "/usr")),\(bind(room + "/code", "/room"))],
+            {"destination":"/tmp","type":"tmpfs","source":"tmpfs"},\(bind("/usr", "/usr")),\(bind(room, room))],
             "linux":{"namespaces":[{"type":"pid"},{"type":"network"},{"type":"ipc"},{"type":"uts"},{"type":"mount"}]}}
             """
         try Data(configuration.utf8).write(to: URL(fileURLWithPath: bundle + "/config.json"))
-        return BareStart(name: "\(engine) run", prefix: [program], program: ["run", "--bundle", bundle, "NAME"])
+        let run = ["run", "--bundle", bundle, "NAME"]
+        switch engine {
+        case "runsc":
+            return BareStart(
+                name: "runsc run", prefix: [program, "--network=none", "--ignore-cgroups"], program: run)
+        case "crun" where FileManager.default.fileExists(atPath: "/sys/fs/cgroup/unified"):
+            // It refuses a host with both trees of control groups, so the second is hidden from it.
+            let hide = "umount /sys/fs/cgroup/unified; exec \"$@\""
+            return BareStart(
+                name: "crun run",
+                prefix: ["/usr/bin/unshare", "-m", "/bin/sh", "-c", hide, "-", program, "--cgroup-manager=disabled"],
+                program: run)
+        default: return BareStart(name: "\(engine) run", prefix: [program], program: run)
+        }
     }
 
     /// `podman run` of the same root that `runc` is given.
@@ -83,9 +100,10 @@ struct BareStart {
         return BareStart(
             name: "podman run",
             prefix: [
-                podman, "--cgroup-manager=cgroupfs", "--events-backend=file", "run", "--rm", "-i", "--network=none",
-                "--ulimit", "nofile=1024:1024", "-v", "/usr:/usr:ro", "-v", room + "/code:/room:ro", "--rootfs", root,
-            ], program: ["/usr/bin/python3", "-I", "-S", "-E", "/room/runner.py"])
+                podman, "--runtime=runc", "--cgroup-manager=cgroupfs", "--events-backend=file", "run", "--rm", "-i",
+                "--network=none", "--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1024:1024", "-v", "/usr:/usr:ro",
+                "-v", "\(room):\(room):ro", "--rootfs", root,
+            ], program: python(room).program)
     }
 
     /// Milliseconds from the start to the first answer; `nil` when it does not answer.

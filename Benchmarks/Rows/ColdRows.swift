@@ -21,7 +21,7 @@ enum ColdRows {
         }
         try await runtime(
             report, room, name: "a shell program", file: "f",
-            code: "#!/bin/sh\nwhile read -r line; do echo '{\"ok\":true}'; done\n", floors: [.python(room.path)],
+            code: "#!/bin/sh\nwhile read -r line; do echo '{\"ok\":true}'; done\n", floors: [.shell(room.path)],
             ways: [.exec], more: ["runtime": "executable"])
     }
 
@@ -149,7 +149,6 @@ struct Room {
         self.path = path
         try FileManager.default.createDirectory(atPath: path + "/code", withIntermediateDirectories: true)
         try write("runner.py", BareStart.pythonRunner)
-        try write("code/runner.py", BareStart.pythonRunner.replacing(path + "/code", with: "/room"))
         try write("runner.js", BareStart.nodeRunner)
     }
 
