@@ -9,7 +9,7 @@ enum KafkaRows {
     private static let topic = "weir.default.in"
 
     static func run(_ report: Report, directory: String) async throws {
-        report.section("Kafka → Weir → Python no-op `handle`, batches of 256, 4 partitions")
+        report.section("Kafka → Weir → Python no-op, batches of 256, 4 partitions")
         guard let program = ProcessInfo.processInfo.environment["WEIR_KAFKA_BROKER"], access(program, X_OK) == 0 else {
             report.section("  left out: no broker (script/setup-tests kafka; WEIR_KAFKA_BROKER names its program)")
             return
@@ -35,26 +35,30 @@ enum KafkaRows {
         try await FunctionRows.publish(server, 0..<count)
         // In alternation, the plain loop before and after.
         let before = try plainLoop(bootstrap, group: "plain-1")
-        let rate = try await weir(server)
+        let rate = try await weir(server, "noop")
         let after = try plainLoop(bootstrap, group: "plain-2")
-        report.add(
-            Row(
-                name: "events, wall clock", value: rate, unit: "events/s", floor: max(before, after),
-                floorName: "librdkafka consumer loop", budget: .ratioAtLeast(1.0 / 3)))
+        try await server.function("batch", "def handle_batch(events, context):\n    return {}\n")
+        let batches = try await weir(server, "batch")
+        for (name, rate) in [("handle(event)", rate), ("handle_batch(events)", batches)] {
+            report.add(
+                Row(
+                    name: "events, wall clock, \(name)", value: rate, unit: "events/s", floor: max(before, after),
+                    floorName: "librdkafka consumer loop", budget: .ratioAtLeast(1.0 / 3)))
+        }
     }
 
     /// Events a second from the first that is delivered to the last: what the group takes to gather does not count.
-    private static func weir(_ server: BenchServer) async throws -> Double {
+    private static func weir(_ server: BenchServer, _ function: String) async throws -> Double {
         let subscription: JSONValue = [
-            "channel": "in", "sink": "function:noop",
+            "channel": "in", "sink": .string("function:\(function)"),
             "delivery": ["start": "earliest", "batch": ["size": 256, "linger": "0ms"], "concurrency": 2],
         ]
-        _ = try await server.call("POST", "/v1/functions/noop/invoke?blocking=true", body: Array("{}".utf8))
-        _ = try await server.call("PUT", "/v1/subscriptions/kafka", body: subscription.encoded())
+        _ = try await server.call("POST", "/v1/functions/\(function)/invoke?blocking=true", body: Array("{}".utf8))
+        _ = try await server.call("PUT", "/v1/subscriptions/\(function)", body: subscription.encoded())
         let deadline = ContinuousClock.now + .seconds(180)
         var start: (time: Double, delivered: Int64)?
         while ContinuousClock.now < deadline {
-            let status = try await server.call("GET", "/v1/subscriptions/kafka")["status"]
+            let status = try await server.call("GET", "/v1/subscriptions/\(function)")["status"]
             let delivered = status?["delivered"]?.integer ?? 0
             let now = Measure.clock(CLOCK_MONOTONIC)
             if start == nil, delivered > 0 { start = (now, delivered) }

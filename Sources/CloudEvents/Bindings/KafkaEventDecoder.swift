@@ -132,9 +132,7 @@ package struct KafkaEventDecoder {
     }
 
     private func write(_ value: UnsafeRawBufferPointer?, _ out: inout [UInt8]) {
-        var bytes: [UInt8] = []
-        swap(&bytes, &out)
-        var writer = EventRecordWriter(appendingTo: bytes)
+        var writer = EventRecordWriter(taking: &out)
         for attribute in StandardAttribute.allCases where attribute != .specversion {
             guard let value = standard[attribute.rawValue] else { continue }
             writer.attribute(attribute.name, value, attribute.kind)

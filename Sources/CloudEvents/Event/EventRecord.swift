@@ -226,13 +226,15 @@ package struct EventRecordWriter: ~Copyable {
 
     package init(capacity: Int) {
         var bytes: [UInt8] = []
-        bytes.reserveCapacity(capacity)
-        self.init(appendingTo: bytes)
+        self.init(taking: &bytes)
+        self.bytes.reserveCapacity(capacity)
     }
 
-    /// Writes behind what is there, for many records in one run of bytes; end with ``finishBytes()``.
-    package init(appendingTo bytes: consuming [UInt8]) {
-        self.bytes = bytes
+    /// Writes behind what is there, for many records in one run of bytes; end with ``finishBytes()``. Until then `bytes` is
+    /// empty: a second owner would mean a copy of all records before it for each that is written.
+    package init(taking bytes: inout [UInt8]) {
+        self.bytes = []
+        swap(&self.bytes, &bytes)
         start = self.bytes.count
         for _ in 0..<EventView.headerLength { self.bytes.append(0) }
         self.bytes[start] = 1

@@ -10,15 +10,22 @@ package enum Lineage {
 
     /// 32 hexadecimal digits of SHA-256 over the parts, each with its length before it.
     package static func id(_ parts: String...) -> String {
-        var hash = SHA256()
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(parts.reduce(0) { $0 + $1.utf8.count + 8 })
         for part in parts {
-            withUnsafeBytes(of: UInt64(part.utf8.count).littleEndian) { hash.update(bufferPointer: $0) }
-            hash.update(data: Array(part.utf8))
+            withUnsafeBytes(of: UInt64(part.utf8.count).littleEndian) { bytes.append(contentsOf: $0) }
+            bytes.append(contentsOf: part.utf8)
         }
-        let digits = Array("0123456789abcdef".utf8)
-        return String(
-            decoding: hash.finalize().prefix(16).flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] },
-            as: UTF8.self)
+        let digits: StaticString = "0123456789abcdef"
+        return SHA256.hash(data: bytes).withUnsafeBytes { hash in
+            String(unsafeUninitializedCapacity: 32) { text in
+                for index in 0..<16 {
+                    text[2 * index] = digits.utf8Start[Int(hash[index] >> 4)]
+                    text[2 * index + 1] = digits.utf8Start[Int(hash[index] & 15)]
+                }
+                return 32
+            }
+        }
     }
 
     /// How many causes an event has behind it; 0 when it does not say.
