@@ -250,6 +250,7 @@ def live(request):
         gc.enable()
         control = wire.Control()
         if request.flags & START_STEM:
+            stem.rehearse()
             control.frame(b'{"stem":true}\n')
         serving.serve(control)
         serving.flush_logs()
