@@ -208,4 +208,61 @@ import Testing
         #expect(Set(kept).count == kept.count)
         again.kill9()
     }
+
+    /// Code, versions and records of runs need room; what is deployed runs without.
+    @Test func onAFullDiskWhatIsDeployedRunsAndWhatIsNewIsRefused() async throws {
+        guard getuid() == 0 else {
+            print("skipped: mounting a small file system needs root")
+            return
+        }
+        let folder = try TemporaryDirectory("weir-full")
+        let data = folder.file("data")
+        let mounted = try await Command.shell("mkdir '\(data)' && mount -t tmpfs -o size=24m,mode=700 tmpfs '\(data)'")
+        guard mounted.status == 0 else {
+            print("skipped: a tmpfs cannot be mounted: \(mounted.errors)")
+            return
+        }
+        defer { umount2(data, Int32(MNT_DETACH)) }
+        let server = try await ServerProcess(data: data)
+        let client = server.client
+        let code = "def main(args):\n    return {\"ok\": True}\n"
+        try await client.function("before", code)
+        func run(_ name: String, _ client: TestClient) async throws -> Int {
+            try await client.call("POST", "/v1/functions/\(name)/invoke?blocking=true", body: Array("{}".utf8)).status
+        }
+        #expect(try await run("before", client) == 200)
+        let filled = try await Command.shell("cat /dev/zero >'\(data)/ballast'; cat /dev/zero >'\(data)/more'; true")
+        #expect(filled.errors.contains("No space left"))
+
+        let zip = try await Command.shell(
+            "cd '\(folder.path)' && printf 'def main(args): return 1\\n' >__main__.py && python3 -m zipfile -c code.zip __main__.py"
+        )
+        try #require(zip.status == 0, "\(zip.errors)")
+        let archive = Array(FileManager.default.contents(atPath: folder.file("code.zip")) ?? Data())
+        for (name, upload) in [
+            ("small", TestClient.upload("small.py", Array(code.utf8))),
+            ("archive", TestClient.upload("code.zip", archive, ["runtime": "python"])),
+        ] {
+            let answer = try await client.put("/v1/functions/\(name)", upload)
+            expectProblem(answer, 507, "disk-full", name)
+            #expect(answer.headers.first(name: "retry-after") != nil)
+            #expect(try await client.call("GET", "/v1/functions/\(name)").status == 404)
+        }
+        for _ in 0..<5 { #expect(try await run("before", client) == 200) }
+        #expect(try await client.call("GET", "/healthz").status == 200)
+        #expect(
+            try FileManager.default.contentsOfDirectory(atPath: data + "/code").count == 1, "half of something is left")
+
+        for name in ["ballast", "more"] { try FileManager.default.removeItem(atPath: data + "/" + name) }
+        try await client.function("small", code)
+        #expect(try await run("small", client) == 200)
+        // The records of the runs in between had to wait for room.
+        #expect(try await eventually { try await client.activations("before").count == 6 })
+        server.kill9()
+        let again = try await ServerProcess(data: data)
+        #expect(try await run("small", again.client) == 200)
+        #expect(try await run("before", again.client) == 200)
+        #expect(try await again.client.activations("before").count == 7)
+        again.kill9()
+    }
 }

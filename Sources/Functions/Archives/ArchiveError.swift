@@ -9,6 +9,8 @@ package struct ArchiveError: Error, Sendable, Hashable, CustomStringConvertible 
         case unsafe
         /// Beyond a limit.
         case tooLarge
+        /// No room on the disk.
+        case diskFull
         /// The disk did not do it.
         case storage
     }

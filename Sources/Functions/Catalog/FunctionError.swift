@@ -14,6 +14,8 @@ package struct FunctionError: Error, Sendable, Hashable, CustomStringConvertible
         case conflict
         /// What the code depends on could not be installed, or its program not be built.
         case preparation
+        /// No room on the disk: again when there is.
+        case diskFull
         /// The disk did not do it.
         case storage
         /// An image that cannot be had: the registry's or the builder's reason is in the message.
@@ -38,6 +40,7 @@ package struct FunctionError: Error, Sendable, Hashable, CustomStringConvertible
         switch error.code {
         case .corrupt, .unsupported, .unsafe: self.init(.invalidCode, error.message)
         case .tooLarge: self.init(.tooLarge, error.message)
+        case .diskFull: self.init(.diskFull, error.message)
         case .storage: self.init(.storage, error.message)
         }
     }
@@ -47,7 +50,8 @@ package struct FunctionError: Error, Sendable, Hashable, CustomStringConvertible
         case .notFound: self.init(.notFound, error.message)
         case .conflict: self.init(.conflict, error.message)
         case .invalid: self.init(.invalidSpecification, error.message)
-        case .diskFull, .ioFailure, .corrupt, .closed: self.init(.storage, error.message)
+        case .diskFull: self.init(.diskFull, error.message)
+        case .ioFailure, .corrupt, .closed: self.init(.storage, error.message)
         }
     }
 

@@ -123,7 +123,7 @@ extension FunctionRepository {
             stored = try await store.put(bytes, filename: filename, isProgram: isProgram)
             if Archive.Format(filename: filename) != nil { try await uploads.keep(bytes, of: stored.digest) }
         } catch {
-            guard error.code != .storage, error.code != .tooLarge else { throw FunctionError(error) }
+            guard ![.storage, .diskFull, .tooLarge].contains(error.code) else { throw FunctionError(error) }
             // An archive that cannot be unpacked is kept as it is: whoever runs it is told that it cannot be loaded.
             do throws(ArchiveError) {
                 stored = try await store.put(bytes, filename: "unreadable", isProgram: false)

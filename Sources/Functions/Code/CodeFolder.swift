@@ -115,7 +115,9 @@ struct CodeFolder: ArchiveSink {
 
     static func failure(_ what: String) -> ArchiveError {
         let code = errno
-        let reason = code == ENOSPC || code == EDQUOT ? "the disk is full" : String(cString: strerror(code))
-        return ArchiveError(.storage, "\(what): \(reason)")
+        guard code == ENOSPC || code == EDQUOT else {
+            return ArchiveError(.storage, "\(what): \(String(cString: strerror(code)))")
+        }
+        return ArchiveError(.diskFull, "\(what): the disk is full; free some space, nothing accepted before is lost")
     }
 }

@@ -72,7 +72,7 @@ package final class LayerStore: Sendable {
             try await record(order, stored.digest)
             return stored.digest
         } catch {
-            throw error.code == .storage
+            throw error.code == .storage || error.code == .diskFull
                 ? FunctionError(error)
                 : FunctionError(.preparation, "what was installed or built cannot be kept: \(error.message)")
         }

@@ -15,6 +15,8 @@ package struct ContainerError: Error, Sendable, Hashable, CustomStringConvertibl
         case buildFailed
         /// The container was not started.
         case startFailed
+        /// No room on the disk.
+        case diskFull
         /// The disk did not do it.
         case storage
     }

@@ -120,6 +120,8 @@ extension Problem {
         case .conflict: self = .conflict(error.message)
         case .notFound: self = Problem(.notFound, "not-found", error.message)
         case .storage: self = .internalError(error.message)
+        case .diskFull:
+            self = Problem(.insufficientStorage, "disk-full", error.message, headers: [.retryAfter: "10"])
         case .unavailable: self = Problem(.serviceUnavailable, "unavailable", error.message)
         default: self = Problem(.unprocessableContent, "invalid-function", error.message)
         }

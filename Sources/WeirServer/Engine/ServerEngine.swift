@@ -35,7 +35,7 @@ extension Problem {
         switch error.code {
         case .conflict: self = .conflict(error.message)
         case .notFound: self = Problem(.notFound, "not-found", error.message)
-        case .diskFull: self = Problem(.insufficientStorage, "disk-full", error.message)
+        case .diskFull: self = Problem(.insufficientStorage, "disk-full", error.message, headers: [.retryAfter: "10"])
         case .closed: self = .unavailable(error.message)
         case .invalid: self = Problem(.badRequest, "invalid", error.message)
         case .ioFailure, .corrupt: self = .internalError(error.message)

@@ -19,7 +19,7 @@ public final class TestDaemon: Sendable {
             return geteuid() == 0 ? nil : "\(rawValue) needs root here"
         }
 
-        fileprivate func arguments(_ folder: TemporaryDirectory) -> [String] {
+        fileprivate func arguments(_ folder: TemporaryDirectory, run: String) -> [String] {
             switch self {
             case .docker:
                 // Without a bridge and rules of a firewall: the containers in question have no network.
@@ -32,7 +32,7 @@ public final class TestDaemon: Sendable {
                 [
                     "/usr/bin/env", "CONTAINERS_CONF=" + folder.file("containers.conf"),
                     "CONTAINERS_REGISTRIES_CONF=" + folder.file("registries.conf"), program, "--root",
-                    folder.file("data"), "--runroot", folder.file("run"), "--storage-driver", "overlay", "system",
+                    folder.file("data"), "--runroot", run, "--storage-driver", "overlay", "system",
                     "service", "--time=0", "unix://" + folder.file("socket"),
                 ]
             }
@@ -41,11 +41,16 @@ public final class TestDaemon: Sendable {
 
     public var socket: String { folder.file("socket") }
     private let folder: TemporaryDirectory
+    /// What Podman keeps while it runs: it takes no path of more than 50 characters for that.
+    private let run: String
     private let process: ChildProcess
 
     /// Starts one and returns when its socket answers.
     public init(_ kind: Kind) async throws {
         folder = try TemporaryDirectory("weir-\(kind.rawValue)")
+        var template = Array("/tmp/weir-run-XXXXXX".utf8CString)
+        guard mkdtemp(&template) != nil else { throw ChildProcess.Failure("no folder can be made in /tmp") }
+        run = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
         // A host without systemd, whose default limits may be above what root may set.
         try """
         [engine]
@@ -60,7 +65,7 @@ public final class TestDaemon: Sendable {
             .write(toFile: folder.file("registries.conf"), atomically: true, encoding: .utf8)
         // What it mounts is seen by nobody else, and goes with it.
         process = try ChildProcess(
-            ["/usr/bin/unshare", "--mount", "--propagation", "private"] + kind.arguments(folder),
+            ["/usr/bin/unshare", "--mount", "--propagation", "private"] + kind.arguments(folder, run: run),
             log: folder.file("log"))
         let deadline = ContinuousClock.now + .seconds(60)
         while !answers {
@@ -73,7 +78,10 @@ public final class TestDaemon: Sendable {
         }
     }
 
-    public func stop() { process.stop() }
+    public func stop() {
+        process.stop()
+        try? FileManager.default.removeItem(atPath: run)
+    }
 
     deinit { stop() }
 

@@ -134,6 +134,7 @@ extension FunctionError {
     init(_ error: ContainerError) {
         switch error.code {
         case .unavailable: self.init(.unavailable, error.message)
+        case .diskFull: self.init(.diskFull, error.message)
         case .storage: self.init(.storage, error.message)
         case .tooLarge: self.init(.tooLarge, error.message)
         case .notFound, .unauthorized, .invalidImage, .refused, .buildFailed, .startFailed:

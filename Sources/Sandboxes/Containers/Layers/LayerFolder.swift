@@ -282,7 +282,7 @@ struct LayerFolder: ~Copyable {
     private static func failure() -> ContainerError {
         let code = errno
         switch code {
-        case ENOSPC, EDQUOT: return ContainerError(.storage, "the disk is full")
+        case ENOSPC, EDQUOT: return ContainerError(.diskFull, "the disk is full")
         // The kernel refuses what would lead out, goes round in circles or through what is no folder.
         case ELOOP, EXDEV, ENOTDIR, EEXIST, ENAMETOOLONG, ENOENT:
             return ContainerError(

@@ -77,7 +77,9 @@ actor PartialBlob {
 
     static func failure(_ what: String) -> ContainerError {
         let code = errno
-        let reason = code == ENOSPC || code == EDQUOT ? "the disk is full" : String(cString: strerror(code))
-        return ContainerError(.storage, "\(what): \(reason)")
+        guard code == ENOSPC || code == EDQUOT else {
+            return ContainerError(.storage, "\(what): \(String(cString: strerror(code)))")
+        }
+        return ContainerError(.diskFull, "\(what): the disk is full")
     }
 }

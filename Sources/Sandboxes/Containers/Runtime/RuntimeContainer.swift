@@ -69,7 +69,9 @@ final class RuntimeContainer: RunningContainer, WorkerHandler {
     }
 
     func failed(_ error: ContainerError) {
-        end(.notStarted(SandboxError(error.code == .storage ? .ioFailure : .startFailed, error.message)))
+        end(
+            .notStarted(
+                SandboxError([.storage, .diskFull].contains(error.code) ? .ioFailure : .startFailed, error.message)))
     }
 
     // MARK: RunningContainer
