@@ -56,8 +56,9 @@ public final class TestDaemon: Sendable {
         [engine]
         cgroup_manager = "cgroupfs"
         events_logger = "file"
+        runtime = "runc"
         [containers]
-        default_ulimits = ["nofile=1024:1024"]
+        default_ulimits = ["nofile=1024:1024", "nproc=1024:1024"]
 
         """.write(toFile: folder.file("containers.conf"), atomically: true, encoding: .utf8)
         // Docker's daemon speaks without TLS to this machine by itself.

@@ -65,6 +65,13 @@ struct DockerClient: Sendable {
         }
     }
 
+    /// Why a stream was refused, in the daemon's words.
+    func message(_ response: HTTPClientResponse) async -> String {
+        let body = try? await response.body.collect(upTo: 1 << 16)
+        let answer = Answer(status: Int(response.status.code), body: body.map { Array($0.readableBytesView) } ?? [])
+        return answer.message.isEmpty ? "\(response.status)" : answer.message
+    }
+
     /// Reads a stream of JSON lines, as pulls and builds write it, to its end.
     ///
     /// - Parameter line: is given each; what it throws ends the reading.

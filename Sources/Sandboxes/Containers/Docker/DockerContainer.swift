@@ -73,10 +73,12 @@ final class DockerContainer: RunningContainer {
             ["Name": "nofile", "Soft": 1024, "Hard": 1024], ["Name": "core", "Soft": 0, "Hard": 0],
         ]
         if engine.isPodman {
-            // Podman asks for as many as the kernel has, which not every service may.
+            // Podman asks for as many as the kernel has, which not every service may; and it lowers its own limit to the
+            // highest process number.
             var most = rlimit()
             getrlimit(__rlimit_resource_t(6), &most)
-            let count = Int64(clamping: min(most.rlim_max, 1 << 20))
+            let highest = SmallFile.read("/proc/sys/kernel/pid_max").flatMap { UInt($0.filter(\.isNumber)) } ?? 32_768
+            let count = Int64(clamping: min(most.rlim_max, rlim_t(highest), 1 << 20))
             limits.append(["Name": "nproc", "Soft": .integer(count), "Hard": .integer(count)])
         }
         return [
@@ -99,7 +101,8 @@ final class DockerContainer: RunningContainer {
         let stream = try await engine.docker.open(
             .POST, "\(engine.api)/containers/\(id)/attach", [("stream", "1"), ("stdout", "1"), ("stderr", "1")])
         guard stream.status == .ok else {
-            throw ContainerError(.startFailed, "the daemon does not let the container be heard: \(stream.status)")
+            let said = await engine.docker.message(stream)
+            throw ContainerError(.startFailed, "the daemon does not let the container be heard: \(said)")
         }
         let started = try await engine.docker.call(.POST, "\(engine.api)/containers/\(id)/start")
         guard started.status == 204 || started.status == 304 else {
