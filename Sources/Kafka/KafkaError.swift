@@ -26,6 +26,8 @@ package struct KafkaError: Error, Sendable, Hashable, CustomStringConvertible {
         case fenced
         /// Records cannot be decompressed or are damaged.
         case damaged
+        /// The client takes a record for written, but no broker has said so.
+        case unconfirmed
         /// Who asked gave up before it began.
         case cancelled
         /// The client is closed, or what was asked was given up.
@@ -53,7 +55,7 @@ package struct KafkaError: Error, Sendable, Hashable, CustomStringConvertible {
     /// Whether trying again, as it is, may help.
     package var isRetriable: Bool {
         switch code {
-        case .unavailable, .timedOut, .fenced, .fatal: true
+        case .unavailable, .timedOut, .fenced, .fatal, .unconfirmed: true
         default: false
         }
     }

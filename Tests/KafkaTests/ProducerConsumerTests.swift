@@ -143,6 +143,39 @@ func read(_ consumer: KafkaConsumer, _ count: Int) async throws -> [KafkaMessage
         await producer.close(within: 1_000)
     }
 
+    /// Of two requests under way the first is refused, the second is not: librdkafka concludes from the second's answer
+    /// that the first was written (`rd_kafka_dr_implicit_ack`, issue 2501), for a broker that knows the producer refuses
+    /// what comes out of sequence. One that does not know it (Kafka's own, before the producer's first record in a
+    /// partition and after its last has expired; the brokers here, always) takes it.
+    @Test func `what no broker has acknowledged is not called written`() async throws {
+        let kafka = try MockKafka(brokers: 1)
+        kafka.topic("t")
+        let producer = try KafkaProducer(
+            try settings(kafka.bootstrap, [KafkaProperty("batch.num.messages", "1")]), log: quietLogger())
+        _ = await producer.send([record("t", 0)])
+        // No answer comes before both are on their way.
+        kafka.delay(1, milliseconds: 300)
+        // NOT_ENOUGH_REPLICAS.
+        kafka.fail(.produce, with: [19])
+        let outcomes = await producer.send([record("t", 1), record("t", 2)])
+        kafka.delay(1, milliseconds: 0)
+        _ = await producer.send([record("t", 3)])
+        let consumer = try KafkaConsumer(try settings(kafka.bootstrap), group: "g", topics: ["t"], log: quietLogger())
+        var values: [String] = []
+        while values.last != "value-3" {
+            values += try await read(consumer, 1).map { String(decoding: $0.value ?? [], as: UTF8.self) }
+        }
+        for (number, outcome) in outcomes.enumerated() {
+            let isThere = values.contains("value-\(number + 1)")
+            switch outcome {
+            case .success: #expect(isThere, "record \(number + 1) is called written, and the topic has \(values)")
+            case .failure(let error): #expect(error.code == .unconfirmed, "\(error)")
+            }
+        }
+        await consumer.close()
+        await producer.close(within: 1_000)
+    }
+
     @Test func `a record that nobody takes has failed in the broker's words`() async throws {
         let kafka = try MockKafka(brokers: 1)
         kafka.topic("t")

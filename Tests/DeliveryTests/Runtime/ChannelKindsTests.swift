@@ -247,8 +247,26 @@ struct ChannelKindsTests {
         }
     }
 
-    /// Without faults: which events are in the topic after some is the other test's matter.
-    @Test(arguments: ChannelKind.all.filter { !$0.hasFaults })
+    /// Which members of which groups lack in the channel, and which in what is kept of them.
+    private func lacking(_ channel: any Channel, _ store: MemoryStore) async throws -> String {
+        let read = Set(try await events(channel).filter { $0.type == "t" }.compactMap(\.subject))
+        var entries: [String: [UInt8]] = [:]
+        if let sharing = channel.sharing {
+            entries = try await sharing.kept(partition: SharedGathering.home)
+        } else {
+            for entry in try await store.entries(prefix: Gatherer.prefix) { entries[entry.key] = entry.value }
+        }
+        let members = entries.values.compactMap { Stored.member($0)?.1.facts["subject"]?.string }
+        let fired = Set(
+            entries.values.compactMap { Stored.group($0)?.0 }.filter { $0.state != .firing }.map(\.key.text))
+        return (0..<8).filter { !fired.contains(String($0)) }.map { group in
+            let all = Set((0..<12).map { "/data/\(group)/f\($0)" })
+            return "group \(group): not in the channel \(all.subtracting(read).sorted()), "
+                + "not kept \(all.subtracting(members).sorted())"
+        }.joined(separator: "; ")
+    }
+
+    @Test(arguments: ChannelKind.all)
     fileprivate func `gathered over a restart: each set once, with all its members`(_ kind: ChannelKind) async throws {
         let place = try await kind.site()
         let store = MemoryStore()
@@ -271,17 +289,23 @@ struct ChannelKindsTests {
                         await subscriptions.status(key)?.gathering?.open == 8 || ContinuousClock.now > end
                     }
                 } else {
-                    await waitUntil { invoker.causes.count >= 8 || ContinuousClock.now > end }
+                    await waitUntil {
+                        Set(invoker.causes.compactMap(\.eventID)).count >= 8 || ContinuousClock.now > end
+                    }
                 }
                 if ContinuousClock.now > end {
                     let status = await subscriptions.status(key)
                     Issue.record(
-                        "\(kind.testDescription), half \(half): \(invoker.causes.count) \(String(describing: status))")
+                        """
+                        \(kind.testDescription), half \(half): \(invoker.causes.count) fired; \
+                        \(try await lacking(storage, store)); \(String(describing: status))
+                        """)
                     return
                 }
                 if half == 1 {
-                    let groups = try await events(storage).filter { $0.type == "dev.weir.group.completed" }
-                    #expect(groups.count == 8)
+                    let groups = try await events(storage).filter { $0.type == Gatherer.type }
+                    #expect(Set(groups.map(\.id)).count == 8)
+                    if !kind.hasFaults { #expect(groups.count == 8) }
                     for group in groups {
                         guard case .json(let bytes)? = group.data else { continue }
                         let members = try JSONValue(parsing: bytes)["members"]?.array ?? []
@@ -290,6 +314,9 @@ struct ChannelKindsTests {
                 }
             }
         }
-        #expect(invoker.causes.count == 8)
+        #expect(Set(invoker.causes.compactMap(\.eventID)).count == 8)
+        // librdkafka's brokers write a request twice that is tried again after its answer was lost: of a producer without
+        // transactions they do not look at sequences (`rd_kafka_mock_validate_records`).
+        if !kind.hasFaults { #expect(invoker.causes.count == 8) }
     }
 }
