@@ -78,6 +78,24 @@ final class KafkaConnection: Sendable {
         return try result.get()
     }
 
+    /// Where a partition begins and ends, as its leader says; one that is just moving is waited for.
+    ///
+    /// - Parameter awaitsTopic: whether a topic that the brokers do not know yet is waited for, too.
+    func bounds(_ partition: TopicPartition, awaitsTopic: Bool = false) async throws(KafkaError) -> Range<Int64> {
+        let deadline = ContinuousClock.now + .milliseconds(options.timeout)
+        while true {
+            do throws(KafkaError) {
+                return try await scanner().bounds(partition, timeout: options.timeout)
+            } catch {
+                guard error.isRetriable || awaitsTopic && error.code == .unknownTopic, ContinuousClock.now < deadline,
+                    !Task.isCancelled
+                else { throw error }
+                // Who leads is told by nobody; librdkafka asks again after such an answer.
+                try? await Task.sleep(for: .milliseconds(100))
+            }
+        }
+    }
+
     func admin() throws(KafkaError) -> KafkaAdmin {
         let result = state.withLock { state -> Result<KafkaAdmin, KafkaError> in
             if let known = state.admin { return .success(known) }
