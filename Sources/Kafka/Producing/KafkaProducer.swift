@@ -212,6 +212,8 @@ package final class KafkaProducer: Sendable {
                 call.end(ticket.index, outcome(message.pointee, topic))
             } else {
                 var error = KafkaError(message.pointee.err, "a record for the topic \(topic) was not acknowledged")
+                // The brokers do not take this producer's records any more, and librdkafka does not call that fatal.
+                if error.code == .fatal { client.condemn(error) }
                 // A full timeout hides why: the broker that could not be reached.
                 if error.code == .timedOut, let why = client.lastFailure {
                     error = KafkaError(.timedOut, error.message + "; " + why.message, number: error.number)
