@@ -34,8 +34,11 @@ final class KafkaConnection: Sendable {
     func producer() throws(KafkaError) -> KafkaProducer {
         let result = state.withLock { state -> Result<KafkaProducer, KafkaError> in
             if let known = state.producer, known.failure?.code != .fatal { return .success(known) }
-            // What it still has would come after what the next one writes.
-            state.producer?.purge()
+            if let old = state.producer {
+                log.warning("Kafka's producer is made anew", metadata: ["error": "\(old.failure?.message ?? "")"])
+                // What it still has would come after what the next one writes.
+                old.purge()
+            }
             return Self.make(&state) { () throws(KafkaError) in
                 var producing = KafkaProducer.Options()
                 // A record waits as long as it takes: a later one would overtake it otherwise, and who asks again would

@@ -1,6 +1,7 @@
 import AsyncHTTPClient
 import Channels
 import CloudEvents
+import Foundation
 import Invocation
 import Kafka
 import Logging
@@ -110,7 +111,7 @@ private struct ChannelKind: Sendable, CustomTestStringConvertible {
     /// What goes wrong is said: faults are made on purpose, and a test that hangs is told by its last words.
     static var quiet: Logger {
         var log = Logger(label: "test") { StreamLogHandler.standardError(label: $0) }
-        log.logLevel = .error
+        log.logLevel = getenv("WEIR_TEST_LOG").flatMap { Logger.Level(rawValue: String(cString: $0)) } ?? .error
         return log
     }
 
