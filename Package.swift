@@ -124,7 +124,7 @@ let package = Package(
         library(
             "WeirServer",
             [
-                "CloudEvents", "Kafka", "Manifest", "Persistence", "Identity", "Channels", "StorageEvents",
+                "CLinux", "CloudEvents", "Kafka", "Manifest", "Persistence", "Identity", "Channels", "StorageEvents",
                 "EventSources", "Functions",
                 "Staging", "Egress", "Sandboxes", "Invocation", "Delivery", "Outbound", "WeirHTTP", hummingbird,
                 httpClient, httpTypes, nioCore, nioPosix, nioHTTP1, crypto, log, lifecycle, signals,

@@ -46,6 +46,10 @@ static const unsigned char python_weir_runner_serving_py[] = {
 #embed "Assets/python/weir_runner/serving.py"
 };
 
+static const unsigned char python_weir_runner_sharing_py[] = {
+#embed "Assets/python/weir_runner/sharing.py"
+};
+
 static const unsigned char python_weir_runner_stem_py[] = {
 #embed "Assets/python/weir_runner/stem.py"
 };
@@ -162,6 +166,7 @@ static const struct weir_runtime_file files[] = {
     {"python/weir_runner/logs.py", python_weir_runner_logs_py, sizeof python_weir_runner_logs_py},
     {"python/weir_runner/overlapping.py", python_weir_runner_overlapping_py, sizeof python_weir_runner_overlapping_py},
     {"python/weir_runner/serving.py", python_weir_runner_serving_py, sizeof python_weir_runner_serving_py},
+    {"python/weir_runner/sharing.py", python_weir_runner_sharing_py, sizeof python_weir_runner_sharing_py},
     {"python/weir_runner/stem.py", python_weir_runner_stem_py, sizeof python_weir_runner_stem_py},
     {"python/weir_runner/wire.py", python_weir_runner_wire_py, sizeof python_weir_runner_wire_py},
     {"nodejs/answers.js", nodejs_answers_js, sizeof nodejs_answers_js},

@@ -8,6 +8,9 @@ extension FunctionInvoker {
     func pool(
         of version: FunctionVersion, _ state: inout State, _ now: Int64, _ actions: inout [PoolMachine.Action]
     ) -> PoolMachine.Pool {
+        if version.limits.scaling.isShared, version.name != FunctionVersion.hostName {
+            return pool(of: version.host, &state, now, &actions)
+        }
         let key = PoolKey(version)
         if let known = state.pools[key] { return known }
         let pool = state.nextPool

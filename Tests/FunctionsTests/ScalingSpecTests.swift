@@ -49,6 +49,28 @@ import Testing
         #expect(limits?.members.map(\.name) == ["timeout", "memory", "logs", "concurrency"])
     }
 
+    @Test func workersAreSharedByWhatIsNothingButCode() throws {
+        let shared = try spec(["scale": ["shared": true]])
+        #expect(shared.limits.scaling.isShared)
+        #expect(try FunctionSpec(shared.document) == shared)
+        let document = FunctionVersion.document(shared, entry: "a.py", handler: nil)
+        let version = try #require(
+            FunctionVersion(
+                VersionDocument(digest: "d", content: "c", document: document), namespace: "n", name: "f",
+                codeDirectory: "/c"))
+        #expect(version.limits == shared.limits)
+        for more: JSONObject in [
+            ["environment": ["A": "b"]], ["network": "host"], ["requirements": ["x==1"]], ["concurrentEvents": 2],
+            ["limit": ["runs": 2]], ["input": "file"],
+        ] {
+            var document = more
+            document["scale"] = ["shared": true]
+            #expect(message(document)?.hasPrefix("functions.f.scale.shared: ") == true, "\(more)")
+        }
+        #expect(message(["scale": ["shared": true, "min": 1]])?.hasPrefix("functions.f.scale.shared: ") == true)
+        #expect(message(["file": "a.js", "scale": ["shared": true]])?.contains("only functions in python") == true)
+    }
+
     @Test func whatCannotBeIsRefusedWithItsPlace() {
         #expect(message(["scale": ["minimum": 1]])?.hasPrefix("functions.f.scale.minimum: ") == true)
         #expect(

@@ -160,6 +160,20 @@ import Testing
         }
     }
 
+    @Test func whoEndsItsSideAfterAskingIsStillAnswered() async throws {
+        let face = try TestFace()
+        for requests in 1...3 {
+            try await Self.onWire(face) { connection in
+                let all = (1...requests).map { Self.publish("\(requests)-\($0)") }.joined()
+                try await connection.send(all)
+                try await connection.closeOutput()
+                let text = try await connection.textUntilClosed()
+                #expect(text.components(of: #""accepted":1"#) == requests)
+            }
+        }
+        #expect(Self.direct(face) == 6)
+    }
+
     @Test func aChunkedPublishGoesTheLongWay() async throws {
         let face = try TestFace()
         try await Self.onWire(face) { connection in

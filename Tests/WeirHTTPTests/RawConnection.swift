@@ -68,5 +68,8 @@ final class RawConnection {
     /// Everything until the server has closed.
     func textUntilClosed() async throws -> String { try await text { _ in false } }
 
+    /// Ends this side; what the server still has to say comes.
+    func closeOutput() async throws { try await channel.close(mode: .output) }
+
     func close() async throws { try await channel.close() }
 }

@@ -18,7 +18,7 @@ import select
 import struct
 import sys
 
-from . import overlapping, serving, stem, wire  # noqa: F401
+from . import overlapping, serving, sharing, stem, wire  # noqa: F401
 from .logs import open_logs
 
 FORKS = 5

@@ -51,6 +51,11 @@ def load(settings):
     module.__file__ = path
     sys.modules[name] = module
     exec(code_of(path, bytecode), module.__dict__)
+    return handler_in(module, settings)
+
+
+def handler_in(module, settings):
+    """The handler of a module, its name and how it is called."""
     wanted = settings.get("handler")
     names = [wanted] if wanted else ["handle_batch", "handle", "main"]
     for one in names:

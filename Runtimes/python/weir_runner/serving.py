@@ -169,9 +169,21 @@ def main(is_stem=False):
     serve(control)
 
 
+def settle_down():
+    """What is here now stays, and is not looked at again."""
+    gc.collect()
+    gc.freeze()
+    # Frames make hundreds of short-lived objects: the default of 700 would look through them in every frame.
+    gc.set_threshold(20_000, 20, 50)
+
+
 def serve(control):
     """Waits for the settings, then for calls, until the socket ends."""
     settings, _ = head(control.read())
+    if settings.get("shared"):
+        from .sharing import serve_shared
+
+        serve_shared(control, settings)
     try:
         handler, name, kind = specialise(settings)
         overlap = settings.get("concurrent", 1) if kind != "batch" else 1
@@ -185,10 +197,7 @@ def serve(control):
         control.frame(error_line(2, 0, "the code could not be loaded: " + message))
         return
     flush_logs()
-    gc.collect()
-    gc.freeze()
-    # Frames make hundreds of short-lived objects: the default of 700 would look through them in every frame.
-    gc.set_threshold(20_000, 20, 50)
+    settle_down()
     hello = {"ready": True, "handler": name, "kind": kind}
     if overlap > 1:
         hello["concurrent"] = True

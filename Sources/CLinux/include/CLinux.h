@@ -5,3 +5,4 @@
 #include "containers.h"
 #include "files.h"
 #include "inotify.h"
+#include "program_pages.h"

@@ -132,6 +132,7 @@ extension FunctionRepository {
             }
         }
         defer { store.release(stored) }
+        try spec.checkShared(stored)
         var entry: (entry: String, handler: String?) = (spec.runtime.singleFileName, spec.handler)
         var dependencies = FunctionVersion.Dependencies()
         do throws(FunctionError) {

@@ -148,6 +148,7 @@ package struct FunctionSpec: Sendable, Hashable {
             .flatMap(FunctionVersion.Call.init)
         annotations = try reader.freeObject("annotations") ?? [:]
         openwhisk = try reader.object("openwhisk").map { (inner) throws(DocumentError) in try OpenWhiskSection(inner) }
+        try checkShared(reader)
         try reader.finish()
     }
 

@@ -41,6 +41,7 @@ extension FunctionVersion.Limits {
         if let burst = try scale.duration("burst") {
             scaling.burst = try Self.check(burst, Range.burst, scale.path(of: "burst"))
         }
+        scaling.isShared = try scale.bool("shared") ?? false
         try scale.finish()
     }
 
@@ -85,6 +86,7 @@ extension FunctionVersion.Limits {
         if scaling.burst != FunctionScaling.defaultBurst {
             scale["burst"] = .string(Quantity.text(milliseconds: scaling.burst))
         }
+        if scaling.isShared { scale["shared"] = true }
         if !scale.isEmpty { members["scale"] = .object(scale) }
         let limit = limitDocument
         if !limit.isEmpty { members["limit"] = .object(limit) }
@@ -107,6 +109,7 @@ extension FunctionVersion.Limits {
         if scaling.minimum != 0 { limits["minimum"] = .integer(Int64(scaling.minimum)) }
         limits["idle"] = scaling.idle.map { .integer($0) }
         if scaling.burst != FunctionScaling.defaultBurst { limits["burst"] = .integer(scaling.burst) }
+        if scaling.isShared { limits["shared"] = true }
         for member in limitDocument.members { limits[member.name] = member.value }
     }
 
@@ -116,6 +119,7 @@ extension FunctionVersion.Limits {
         scaling.concurrentEvents = integer("concurrentEvents") ?? 1
         scaling.idle = limits?["idle"]?.integer
         scaling.burst = limits?["burst"]?.integer ?? FunctionScaling.defaultBurst
+        scaling.isShared = limits?["shared"] == .bool(true)
         scaling.runs = integer("runs")
         scaling.runsPerKey = integer("perKey")
         scaling.key = limits?["key"]?.string

@@ -10,6 +10,8 @@ public struct FunctionScaling: Sendable, Hashable {
     public var burst = FunctionScaling.defaultBurst
     /// Events that one worker handles at the same time.
     public var concurrentEvents = 1
+    /// Whether its workers are shared with other functions of its namespace that say the same and have the same limits.
+    public var isShared = false
     /// Runs at the same time, all workers and versions together.
     public var runs: Int?
     /// Runs at the same time of calls that have the same key.

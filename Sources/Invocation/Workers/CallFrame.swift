@@ -76,19 +76,27 @@ struct CallFrame: ~Copyable {
     }
 
     /// The whole frame, lengths included.
-    consuming func finish() -> [UInt8] {
-        head.append(contentsOf: [0x5D, 0x5D])
+    ///
+    /// - Parameter function: which of a shared worker's functions the calls are for.
+    consuming func finish(function: Int? = nil) -> [UInt8] {
+        head.append(0x5D)
+        if let function {
+            head.append(0x2C)
+            head.appendDecimal(function)
+        }
+        head.append(0x5D)
         head.put(UInt32(head.count - 8), at: 4)
         head.append(contentsOf: data)
         head.put(UInt32(head.count - 4), at: 0)
         return head
     }
 
-    /// A frame that holds a JSON head only.
-    static func message(_ value: JSONValue) -> [UInt8] {
+    /// A frame that holds a JSON head, and bytes behind it.
+    static func message(_ value: JSONValue, data: [UInt8] = []) -> [UInt8] {
         var bytes: [UInt8] = [0, 0, 0, 0, 0, 0, 0, 0]
         value.write(into: &bytes)
         bytes.put(UInt32(bytes.count - 8), at: 4)
+        bytes.append(contentsOf: data)
         bytes.put(UInt32(bytes.count - 4), at: 0)
         return bytes
     }

@@ -18,6 +18,11 @@ extension WorkerSession {
             guard let job = state.job else { return true }
             state.job = nil
             state.logs.endLines(time: now, observe: nil)
+            if state.functions.loading != nil {
+                state.functions.end(job.version, nil)
+                settleUnloaded(job, lost(end, state), &state)
+                return true
+            }
             var activations: [Activation] = []
             readLedger(job, now, &state, &activations)
             if state.answered < state.frameCount {

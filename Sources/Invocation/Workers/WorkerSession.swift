@@ -49,6 +49,8 @@ final class WorkerSession: FunctionWorker, WorkerHandler {
         var looksAt: Int64 = 0
         /// Its job's files are being shown to it; the frame is not sent yet.
         var isShowing = false
+        /// Of a worker that functions share.
+        var functions = LoadedFunctions()
         /// Why it cannot have what its function asks for.
         var equipmentFailure: StartFailure?
         /// Its way out to the network.
@@ -258,8 +260,16 @@ final class WorkerSession: FunctionWorker, WorkerHandler {
 
     // MARK: Frames
 
-    private func sendFrame(_ state: inout State) {
+    func sendFrame(_ state: inout State) {
         guard let job = state.job, let worker = state.worker else { return }
+        var function: Int?
+        if version.limits.scaling.isShared {
+            guard let loaded = state.functions.find(job.version) else {
+                load(job, &state)
+                return
+            }
+            (function, state.handlerKind) = loaded
+        }
         let first = job.settled
         let now = TimeOfDay.milliseconds
         state.frame += 1
@@ -293,7 +303,7 @@ final class WorkerSession: FunctionWorker, WorkerHandler {
             index += 1
         }
         state.frameCount = index - first
-        worker.send(frame.finish())
+        worker.send(frame.finish(function: function))
     }
 
     // MARK: The worker speaks (on the I/O thread)
@@ -310,6 +320,10 @@ final class WorkerSession: FunctionWorker, WorkerHandler {
             guard !state.hasEnded else { return }
             if !state.isReady {
                 (isReady, failure) = readHello(message, now, &state)
+                return
+            }
+            if state.functions.loading != nil {
+                completed = readLoaded(message, now, &state)
                 return
             }
             // What comes while the kill for a timeout is on its way still counts; only the end says which call was hit.
@@ -335,7 +349,8 @@ final class WorkerSession: FunctionWorker, WorkerHandler {
         if let misbehaviour { self.worker(worker, misbehaved: misbehaviour) }
         if let completed {
             if completed.attachments.isEmpty {
-                if leavesProcesses(worker) { worker.kill() } else { owner.handle(.finished(id, completed.id)) }
+                let isUsedUp = state.withLock { $0.functions.isFull } || leavesProcesses(worker)
+                if isUsedUp { worker.kill() } else { owner.handle(.finished(id, completed.id)) }
                 owner.complete(completed)
             } else {
                 hideFiles(of: completed, worker)

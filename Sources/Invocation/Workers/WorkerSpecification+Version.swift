@@ -156,6 +156,7 @@ enum RunnerSettings {
         if !imports.isEmpty { settings["paths"] = .array(imports.map { .string($0) }) }
         let events = version.limits.scaling.concurrentEvents
         if events > 1 { settings["concurrent"] = .integer(Int64(events)) }
+        if version.limits.scaling.isShared { settings["shared"] = true }
         if let handler = version.handler { settings["handler"] = .string(handler) }
         if isStem, !version.environment.isEmpty {
             // It was started without.

@@ -25,6 +25,8 @@ final class DirectHandler: ChannelDuplexHandler, RemovableChannelHandler {
     private var waiting = CircularBuffer<HTTPRequestPart>()
     private var isReadHeld = false
     private var isQuiesceHeld = false
+    private var isInputClosedHeld = false
+    private var executor: LoopExecutor?
     private var date = HTTPDate()
 
     init(responder: Responder, logger: Logger, count: Counter) {
@@ -67,17 +69,20 @@ final class DirectHandler: ChannelDuplexHandler, RemovableChannelHandler {
         let face = FaceContext(source: ApplicationRequestContextSource(channel: context.channel, logger: logger))
         let bound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
         let eventLoop = context.eventLoop
+        let executor = executor ?? LoopExecutor(eventLoop)
+        self.executor = executor
         // Not a child of the connection's task, for there is none here. It ends with the answer; a client that leaves
         // does not undo what it asked for.
-        Task { [responder] in
+        Task(executorPreference: executor) { [responder] in
             let response = await responder.respond(to: head, body: request, context: face)
             let collected = BodyCollector()
             // The hot routes answer with bytes that are there; nothing of a stream can fail here.
             try? await response.body.write(collected)
-            eventLoop.execute {
+            let answer: @Sendable () -> Void = {
                 let (handler, context) = bound.value
                 handler.write(response.head, collected.take(), context)
             }
+            if eventLoop.inEventLoop { answer() } else { eventLoop.execute(answer) }
         }
     }
 
@@ -109,11 +114,16 @@ final class DirectHandler: ChannelDuplexHandler, RemovableChannelHandler {
             isReadHeld = false
             context.read()
         }
+        if isInputClosedHeld, !path.isAnswering {
+            isInputClosedHeld = false
+            context.fireUserInboundEventTriggered(ChannelEvent.inputClosed)
+        }
     }
 
     func read(context: ChannelHandlerContext) {
-        // Nothing more is taken from the network than one answer at a time: the client feels it as back pressure.
-        if path.isAnswering { isReadHeld = true } else { context.read() }
+        // One reading ahead, so that the usual client, which waits for its answer, is watched without a change of what is
+        // waited for at each call. Who sends more than that feels it as back pressure.
+        if path.isAnswering, !waiting.isEmpty { isReadHeld = true } else { context.read() }
     }
 
     func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
@@ -126,6 +136,9 @@ final class DirectHandler: ChannelDuplexHandler, RemovableChannelHandler {
         // closes it instead.
         if event is ChannelShouldQuiesceEvent, path.isBusy {
             isQuiesceHeld = true
+        } else if event as? ChannelEvent == .inputClosed, path.isAnswering {
+            // A client may end its side when it has asked, and still wants its answer.
+            isInputClosedHeld = true
         } else {
             context.fireUserInboundEventTriggered(event)
         }

@@ -1,4 +1,5 @@
 import AsyncHTTPClient
+import CLinux
 import Channels
 import CloudEvents
 import Delivery
@@ -256,6 +257,9 @@ struct Maintenance: Service {
     func run() async throws {
         // Ends by cancellation, which is no failure: thrown on, it would cut short how the services before it end.
         try? await cancelWhenGracefulShutdown {
+            // What starting needed of the program need not stay in memory.
+            try await Task.sleep(for: .seconds(1))
+            weir_forget_program_pages()
             while true {
                 try await Task.sleep(for: .seconds(30))
                 for (name, error) in await parts.channels.maintain(now: ServerEngine.now) {
