@@ -5,11 +5,16 @@ import Testing
 
 func quietLogger() -> Logger { Logger(label: "test") { _ in SwiftLogNoOpLogHandler() } }
 
-/// Quick groups, so that tests need not wait for a broker's patience.
+/// Quick groups, so that tests need not wait for a broker's patience. librdkafka's brokers forget a member that waits to join
+/// when the machine is a second late, and never answer it (`rd_kafka_mock_cgrp_rebalance`): it asks again after the poll's
+/// interval and three seconds.
 func settings(_ bootstrap: String, _ more: [KafkaProperty] = []) throws -> KafkaSettings {
     try KafkaSettings(
         bootstrap: bootstrap,
-        properties: [KafkaProperty("session.timeout.ms", "6000"), KafkaProperty("heartbeat.interval.ms", "500")] + more)
+        properties: [
+            KafkaProperty("session.timeout.ms", "6000"), KafkaProperty("heartbeat.interval.ms", "500"),
+            KafkaProperty("max.poll.interval.ms", "10000"),
+        ] + more)
 }
 
 func record(_ topic: String, _ number: Int, partition: Int32? = nil, key: String? = nil) -> KafkaOutgoing {

@@ -13,7 +13,9 @@ import Testing
         var options = ChannelFactory.options()
         options.appendTimeout = appendTimeout
         let properties =
-            "bootstrap.servers = \(kafka.bootstrap)\nsession.timeout.ms = 6000\nheartbeat.interval.ms = 500\n\(more)"
+            "bootstrap.servers = \(kafka.bootstrap)\nsession.timeout.ms = 6000\nheartbeat.interval.ms = 500\n"
+            // A member that these brokers forget while it waits to join asks again then.
+            + "max.poll.interval.ms = 10000\n\(more)"
         return KafkaStore(try KafkaClusters(properties: properties), options: options, log: quietLogger())
     }
 
