@@ -26,6 +26,8 @@ package struct KafkaError: Error, Sendable, Hashable, CustomStringConvertible {
         case fenced
         /// Records cannot be decompressed or are damaged.
         case damaged
+        /// The client takes a record for written, but no broker has said so.
+        case unconfirmed
         /// Who asked gave up before it began.
         case cancelled
         /// The client is closed, or what was asked was given up.
@@ -53,7 +55,7 @@ package struct KafkaError: Error, Sendable, Hashable, CustomStringConvertible {
     /// Whether trying again, as it is, may help.
     package var isRetriable: Bool {
         switch code {
-        case .unavailable, .timedOut, .fenced, .fatal: true
+        case .unavailable, .timedOut, .fenced, .fatal, .unconfirmed: true
         default: false
         }
     }
@@ -105,7 +107,7 @@ extension KafkaError {
         case RD_KAFKA_RESP_ERR__DESTROY, RD_KAFKA_RESP_ERR__PURGE_QUEUE, RD_KAFKA_RESP_ERR__PURGE_INFLIGHT: .closed
         case RD_KAFKA_RESP_ERR__FATAL, RD_KAFKA_RESP_ERR__FENCED, RD_KAFKA_RESP_ERR__GAPLESS_GUARANTEE,
             RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER, RD_KAFKA_RESP_ERR_UNKNOWN_PRODUCER_ID,
-            RD_KAFKA_RESP_ERR_INVALID_PRODUCER_EPOCH:
+            RD_KAFKA_RESP_ERR_INVALID_PRODUCER_EPOCH, RD_KAFKA_RESP_ERR_PRODUCER_FENCED:
             .fatal
         case RD_KAFKA_RESP_ERR__TRANSPORT, RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN, RD_KAFKA_RESP_ERR__RESOLVE,
             RD_KAFKA_RESP_ERR__WAIT_COORD, RD_KAFKA_RESP_ERR__WAIT_CACHE,

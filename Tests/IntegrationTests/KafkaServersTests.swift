@@ -55,6 +55,8 @@ struct KafkaServersTests {
         try #require((200..<300).contains(subscription.status), "\(subscription.text)")
     }
 
+    private struct Unanswered: Error, CustomStringConvertible { var description: String }
+
     /// Publishes one more event of each key; again until it is answered.
     private static func publish(_ client: TestClient, _ n: Int) async throws {
         let events: [JSONValue] = (0..<keys).map { key in
@@ -65,12 +67,20 @@ struct KafkaServersTests {
             ]
         }
         let body = JSONValue.array(events).encoded()
-        while true {
-            let answer = try? await client.call(
-                "POST", "/v1/channels/in/events", type: "application/cloudevents-batch+json", body: body)
-            if answer?.status == 200 { return }
+        var last = ""
+        let end = ContinuousClock.now + .seconds(180)
+        while ContinuousClock.now < end {
+            do {
+                let answer = try await client.call(
+                    "POST", "/v1/channels/in/events", type: "application/cloudevents-batch+json", body: body)
+                if answer.status == 200 { return }
+                last = "\(answer.status) \(answer.text)"
+            } catch {
+                last = "\(error)"
+            }
             try Task.checkCancellation()
         }
+        throw Unanswered(description: "batch \(n) was not kept within three minutes; the last answer: \(last)")
     }
 
     /// The replies of each key, in their order in the topic.

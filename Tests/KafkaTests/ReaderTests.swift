@@ -44,6 +44,20 @@ import Testing
         await producer.close(within: 1_000)
     }
 
+    @Test func `the ends of a partition are told also when its leader has moved and nothing is read of it`()
+        async throws
+    {
+        let kafka = try MockKafka(brokers: 2)
+        kafka.topic("t", replication: 2)
+        let reader = try KafkaReader(try settings(kafka.bootstrap), log: quietLogger())
+        let partition = TopicPartition("t", 0)
+        for leader in [1, 2, 1] {
+            kafka.lead("t", 0, by: leader)
+            await waitUntil { (try? await reader.bounds(partition)) == 0..<0 }
+        }
+        await reader.close()
+    }
+
     @Test func `an offset that is not there is said`() async throws {
         let kafka = try MockKafka(brokers: 1)
         kafka.topic("t")

@@ -11,7 +11,7 @@ extension ChannelError {
             case .outOfRange: .outOfRange
             case .configuration, .topicExists: .conflict
             case .damaged: .format
-            case .unavailable, .timedOut, .unknownTopic, .fenced, .cancelled, .fatal, .other: .unavailable
+            case .unavailable, .timedOut, .unknownTopic, .unconfirmed, .fenced, .cancelled, .fatal, .other: .unavailable
             }
         self.init(code, error.message)
     }

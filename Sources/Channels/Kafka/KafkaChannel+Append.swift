@@ -1,5 +1,6 @@
 package import CloudEvents
 import Kafka
+import Logging
 import Synchronization
 
 extension KafkaChannel {
@@ -83,37 +84,66 @@ extension KafkaChannel {
         _ events: [EventRecord], _ routes: [Route], _ chosen: [Int], _ marks: [UInt64],
         _ outcomes: inout [AppendOutcome]
     ) async -> Result<Void, ChannelError> {
-        let results: [Result<KafkaPlace, KafkaError>]
+        var failure: KafkaError?
+        var rest = chosen
+        while !rest.isEmpty {
+            var written: [Int: UInt64] = [:]
+            var lost: [(index: Int, mayBeThere: Bool)] = []
+            var doubtful: [Int] = []
+            for (result, index) in zip(await produce(events, routes, rest), rest) {
+                switch result {
+                case .success(let place): written[index] = UInt64(place.offset)
+                case .failure(let error) where error.code == .unconfirmed: doubtful.append(index)
+                case .failure(let error):
+                    failure = failure ?? error
+                    lost.append((index, error.mayHaveWritten))
+                }
+            }
+            rest = []
+            if !doubtful.isEmpty {
+                do throws(KafkaError) {
+                    written.merge(try await find(doubtful, routes, marks)) { $1 }
+                    rest = doubtful.filter { written[$0] == nil }
+                } catch {
+                    failure = failure ?? error
+                    lost += doubtful.map { ($0, true) }
+                }
+            }
+            note(written, lost, events, routes, marks, &outcomes)
+        }
+        return failure.map { .failure(ChannelError($0)) } ?? .success(())
+    }
+
+    private func produce(
+        _ events: [EventRecord], _ routes: [Route], _ chosen: [Int]
+    ) async -> [Result<KafkaPlace, KafkaError>] {
         do throws(KafkaError) {
             let bytes = chosen.reduce(0) { $0 + events[$1].bytes.count + 64 }
-            results = try await connection.producer().send(count: chosen.count, bytes: bytes) { enqueuer, index in
+            return try await connection.producer().send(count: chosen.count, bytes: bytes) { enqueuer, index in
                 put(events[chosen[index]], routes[chosen[index]].partition, &enqueuer)
             }
         } catch {
-            results = Array(repeating: .failure(error), count: chosen.count)
+            return Array(repeating: .failure(error), count: chosen.count)
         }
-        var failure: KafkaError?
+    }
+
+    private func note(
+        _ written: [Int: UInt64], _ lost: [(index: Int, mayBeThere: Bool)], _ events: [EventRecord], _ routes: [Route],
+        _ marks: [UInt64], _ outcomes: inout [AppendOutcome]
+    ) {
         window.withLock { window in
-            for (result, index) in zip(results, chosen) {
+            for index in written.keys { window.end(routes[index].identity, isDurable: true) }
+            for (index, mayBeThere) in lost {
                 let route = routes[index]
-                switch result {
-                case .success(let place):
-                    window.end(route.identity, isDurable: true)
-                    // Found written by a retry, at an offset that the broker does not tell: it is there already.
-                    guard let offset = place.offset else { continue }
-                    outcomes[index] = .appended(partition: route.partition, offset: UInt64(offset))
-                case .failure(let error):
-                    failure = failure ?? error
-                    window.end(route.identity, isDurable: false)
-                    if error.mayHaveWritten { window.forget(route.partition, from: marks[route.partition]) }
-                }
+                window.end(route.identity, isDurable: false)
+                if mayBeThere { window.forget(route.partition, from: marks[route.partition]) }
             }
         }
-        for index in chosen {
-            guard case .appended(let partition, let offset) = outcomes[index] else { continue }
+        for (index, offset) in written.sorted(by: { $0.key < $1.key }) {
+            let partition = routes[index].partition
+            outcomes[index] = .appended(partition: partition, offset: offset)
             feeds[partition].noteAppended(offset, bytes: events[index].bytes.count)
         }
-        return failure.map { .failure(ChannelError($0)) } ?? .success(())
     }
 
     private func put(_ event: EventRecord, _ partition: Int, _ enqueuer: inout KafkaProducer.Enqueuer) {
@@ -148,20 +178,9 @@ extension KafkaChannel {
     }
 
     private func learn(_ partition: Int, from offset: UInt64) async -> Result<Void, ChannelError> {
-        let scan = KafkaScan(
-            connection: connection, partition: feeds[partition].partition, patience: Int64(connection.options.timeout))
-        var decoder = KafkaEventDecoder()
-        var bytes: [UInt8] = []
         let outcome: Result<Void, ChannelError>
         do throws(KafkaError) {
-            try await scan.run(from: Int64(offset)) { message in
-                message.forEachHeader { decoder.take($0, $1) }
-                bytes.removeAll(keepingCapacity: true)
-                // What is no event has no id that an event could repeat.
-                guard (try? decoder.finish(value: message.value, into: &bytes)) != nil else { return }
-                let identity = bytes.withUnsafeBytes { key.identity(of: EventView(unchecked: $0)) }
-                window.withLock { $0.learn(identity) }
-            }
+            try await scan(partition, from: offset) { identity, _ in window.withLock { $0.learn(identity) } }
             window.withLock { $0.learned(partition, from: offset) }
             outcome = .success(())
         } catch {
@@ -169,6 +188,43 @@ extension KafkaChannel {
         }
         catchingUp.withLock { $0[partition] = nil }
         return outcome
+    }
+
+    /// Looks for events of which no broker has said that they are there.
+    ///
+    /// - Returns: where those are that are.
+    private func find(
+        _ doubtful: [Int], _ routes: [Route], _ marks: [UInt64]
+    ) async throws(KafkaError) -> [Int: UInt64] {
+        var places: [EventIdentity: UInt64] = [:]
+        for partition in Set(doubtful.map { routes[$0].partition }) {
+            let wanted = Set(doubtful.filter { routes[$0].partition == partition }.map { routes[$0].identity })
+            try await scan(partition, from: marks[partition]) { identity, offset in
+                if wanted.contains(identity), places[identity] == nil { places[identity] = offset }
+            }
+        }
+        let found = doubtful.filter { places[routes[$0].identity] != nil }
+        log.notice(
+            "of some events no broker said that they are written",
+            metadata: ["events": "\(doubtful.count)", "found": "\(found.count)"])
+        return Dictionary(uniqueKeysWithValues: found.map { ($0, places[routes[$0].identity] ?? 0) })
+    }
+
+    /// Reads the ids that a partition has from an offset on.
+    private func scan(
+        _ partition: Int, from offset: UInt64, _ body: (EventIdentity, UInt64) -> Void
+    ) async throws(KafkaError) {
+        let scan = KafkaScan(
+            connection: connection, partition: feeds[partition].partition, patience: Int64(connection.options.timeout))
+        var decoder = KafkaEventDecoder()
+        var bytes: [UInt8] = []
+        try await scan.run(from: Int64(offset)) { message in
+            message.forEachHeader { decoder.take($0, $1) }
+            bytes.removeAll(keepingCapacity: true)
+            // What is no event has no id that an event could repeat.
+            guard (try? decoder.finish(value: message.value, into: &bytes)) != nil else { return }
+            body(bytes.withUnsafeBytes { key.identity(of: EventView(unchecked: $0)) }, UInt64(message.offset))
+        }
     }
 }
 

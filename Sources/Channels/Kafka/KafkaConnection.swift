@@ -34,6 +34,11 @@ final class KafkaConnection: Sendable {
     func producer() throws(KafkaError) -> KafkaProducer {
         let result = state.withLock { state -> Result<KafkaProducer, KafkaError> in
             if let known = state.producer, known.failure?.code != .fatal { return .success(known) }
+            if let old = state.producer {
+                log.warning("Kafka's producer is made anew", metadata: ["error": "\(old.failure?.message ?? "")"])
+                // What it still has would come after what the next one writes.
+                old.purge()
+            }
             return Self.make(&state) { () throws(KafkaError) in
                 var producing = KafkaProducer.Options()
                 // A record waits as long as it takes: a later one would overtake it otherwise, and who asks again would
@@ -76,6 +81,24 @@ final class KafkaConnection: Sendable {
             }
         }
         return try result.get()
+    }
+
+    /// Where a partition begins and ends, as its leader says; one that is just moving is waited for.
+    ///
+    /// - Parameter awaitsTopic: whether a topic that the brokers do not know yet is waited for, too.
+    func bounds(_ partition: TopicPartition, awaitsTopic: Bool = false) async throws(KafkaError) -> Range<Int64> {
+        let deadline = ContinuousClock.now + .milliseconds(options.timeout)
+        while true {
+            do throws(KafkaError) {
+                return try await scanner().bounds(partition, timeout: options.timeout)
+            } catch {
+                guard error.isRetriable || awaitsTopic && error.code == .unknownTopic, ContinuousClock.now < deadline,
+                    !Task.isCancelled
+                else { throw error }
+                // Who leads is told by nobody; librdkafka asks again after such an answer.
+                try? await Task.sleep(for: .milliseconds(100))
+            }
+        }
     }
 
     func admin() throws(KafkaError) -> KafkaAdmin {

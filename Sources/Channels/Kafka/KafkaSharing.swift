@@ -72,13 +72,20 @@ final class KafkaSharing: PartitionSharing {
     func keep(_ entries: [(key: String, value: [UInt8]?)], partition: Int) async throws(ChannelError) {
         guard !entries.isEmpty else { return }
         try await onKafka { () throws(KafkaError) in
-            let producer = try connection.producer()
-            let outcomes = await producer.send(
-                entries.map {
-                    KafkaOutgoing(
-                        topic: ledger, partition: Int32(partition), key: Array($0.key.utf8), value: $0.value)
-                })
-            for outcome in outcomes { if case .failure(let error) = outcome { throw error } }
+            var records = entries.map {
+                KafkaOutgoing(topic: ledger, partition: Int32(partition), key: Array($0.key.utf8), value: $0.value)
+            }
+            while !records.isEmpty {
+                var doubtful: Int?
+                for (index, outcome) in try await connection.producer().send(records).enumerated() {
+                    guard case .failure(let error) = outcome else { continue }
+                    guard error.code == .unconfirmed, !Task.isCancelled else { throw error }
+                    doubtful = doubtful ?? index
+                }
+                guard let doubtful else { return }
+                // Written again, with what follows: of a key the last value counts, so that nothing changes by it.
+                records.removeFirst(doubtful)
+            }
         }
     }
 

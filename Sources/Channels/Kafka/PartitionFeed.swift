@@ -45,18 +45,8 @@ final class PartitionFeed: Sendable {
 
     /// Asks the leader; one that is just moving is waited for.
     func refresh() async throws(KafkaError) {
-        let deadline = ContinuousClock.now + .milliseconds(connection.options.timeout)
-        while true {
-            do throws(KafkaError) {
-                let bounds = try await connection.scanner().bounds(partition, timeout: connection.options.timeout)
-                note(first: UInt64(max(0, bounds.lowerBound)), next: UInt64(max(0, bounds.upperBound)))
-                return
-            } catch {
-                guard error.isRetriable, ContinuousClock.now < deadline, !Task.isCancelled else { throw error }
-                // Who leads is told by nobody; librdkafka asks again after such an answer.
-                try? await Task.sleep(for: .milliseconds(100))
-            }
-        }
+        let bounds = try await connection.bounds(partition)
+        note(first: UInt64(max(0, bounds.lowerBound)), next: UInt64(max(0, bounds.upperBound)))
     }
 
     /// A record of so many bytes was written at an offset.
@@ -162,6 +152,8 @@ final class PartitionFeed: Sendable {
         repeat {
             found = cursor.take(128) { builder.take($0) }
         } while found.messages > 0 && builder.count < Self.chunk.records && builder.bytes < Self.chunk.bytes
+        // It has stopped: what it brought before counts, and the next begins behind that.
+        if found.error?.code == .outOfRange, !builder.isEmpty { await place.close() }
         if let error = found.error, builder.isEmpty {
             await place.close()
             switch error.code {
@@ -191,6 +183,8 @@ final class PartitionFeed: Sendable {
         }
         note(next: batch.nextOffset)
         place.add(batch)
+        // Looking has taken the signal from others who wait here, perhaps before they had begun to wait.
+        place.nudge()
         return true
     }
 

@@ -161,6 +161,7 @@ actor Gatherer: Sink {
     }
 
     private func advance(to time: Int64) async -> DeliveryOutcome {
+        if let problem = await load() { return .retry(problem) }
         var actions: [GatherMachine.Action] = []
         machine.advance(to: time, into: &actions)
         return await perform(actions)
@@ -168,8 +169,25 @@ actor Gatherer: Sink {
 
     /// Keeps and fires; when something cannot be kept, all is read again from what was.
     private func perform(_ actions: [GatherMachine.Action]) async -> DeliveryOutcome {
-        var entries: [StateEntry] = []
         var firing: [String] = []
+        do throws(PersistenceError) {
+            let entries = try await entries(actions, &firing)
+            if !entries.isEmpty { try await store.put(entries) }
+        } catch {
+            isLoaded = false
+            failure = error.message
+            return .retry("the members of a group cannot be kept: \(error.message)")
+        }
+        // What is kept is delivered; a group's event that cannot be appended now is appended later.
+        for name in firing where await append(name) != .delivered { break }
+        return .delivered
+    }
+
+    /// What is to be kept of actions, in their order; fixes the events of groups that fire.
+    private func entries(
+        _ actions: [GatherMachine.Action], _ firing: inout [String]
+    ) async throws(PersistenceError) -> [StateEntry] {
+        var entries: [StateEntry] = []
         for action in actions {
             switch action {
             case .keep(let key, let member):
@@ -187,29 +205,19 @@ actor Gatherer: Sink {
             // The group itself comes last: a store that writes one after the other may end in between.
             case .close(let key):
                 guard let group = machine.groups[key.text] else { continue }
-                if spec.late != .again { entries += await nothing(below: folder(key)) }
+                if spec.late != .again { entries += try await nothing(below: folder(key)) }
                 entries.append(StateEntry(key: header(key), value: Stored.encoded(group)))
             case .forget(let key):
-                entries += await nothing(below: folder(key))
+                entries += try await nothing(below: folder(key))
                 entries.append(StateEntry(key: header(key), value: nil))
             }
         }
-        if !entries.isEmpty {
-            do throws(PersistenceError) {
-                try await store.put(entries)
-            } catch {
-                isLoaded = false
-                failure = error.message
-                return .retry("the members of a group cannot be kept: \(error.message)")
-            }
-        }
-        // What is kept is delivered; a group's event that cannot be appended now is appended later.
-        for name in firing where await append(name) != .delivered { break }
-        return .delivered
+        return entries
     }
 
-    private func nothing(below prefix: String) async -> [StateEntry] {
-        ((try? await store.entries(prefix: prefix)) ?? []).map { StateEntry(key: $0.key, value: nil) }
+    /// Members that were left behind here would come again as late ones after a restart.
+    private func nothing(below prefix: String) async throws(PersistenceError) -> [StateEntry] {
+        try await store.entries(prefix: prefix).map { StateEntry(key: $0.key, value: nil) }
     }
 
     /// Appends the fixed event of a group.

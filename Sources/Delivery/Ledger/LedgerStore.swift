@@ -8,6 +8,8 @@ import Synchronization
 final class LedgerStore: StateStore {
     private struct State {
         var entries: [String: [UInt8]]?
+        /// How often something was written or may have been.
+        var writes = 0
         var isLost = false
     }
 
@@ -32,10 +34,16 @@ final class LedgerStore: StateStore {
             try await sharing.keep(entries.map { (key: $0.key, value: $0.value) }, partition: partition)
         } catch {
             // How much of it was written shows when it is read again.
-            state.withLock { $0.entries = nil }
+            state.withLock { state in
+                state.entries = nil
+                state.writes += 1
+            }
             throw PersistenceError(.ioFailure, error.message)
         }
-        state.withLock { state in for entry in entries { state.entries?[entry.key] = entry.value } }
+        state.withLock { state in
+            for entry in entries { state.entries?[entry.key] = entry.value }
+            state.writes += 1
+        }
     }
 
     func entries(prefix: String) async throws(PersistenceError) -> [StateEntry] {
@@ -44,13 +52,19 @@ final class LedgerStore: StateStore {
     }
 
     private func all() async throws(PersistenceError) -> [String: [UInt8]] {
-        if let known = state.withLock({ $0.entries }) { return known }
-        do throws(ChannelError) {
-            let entries = try await sharing.kept(partition: partition)
-            state.withLock { $0.entries = entries }
-            return entries
-        } catch {
-            throw PersistenceError(.ioFailure, error.message)
+        while true {
+            let (known, writes) = state.withLock { ($0.entries, $0.writes) }
+            if let known { return known }
+            let read: [String: [UInt8]]
+            do throws(ChannelError) { read = try await sharing.kept(partition: partition) } catch {
+                throw PersistenceError(.ioFailure, error.message)
+            }
+            // What was written meanwhile may lie behind what was read.
+            let isCurrent = state.withLock { state in
+                if state.writes == writes, state.entries == nil { state.entries = read }
+                return state.writes == writes
+            }
+            if isCurrent { return read }
         }
     }
 }

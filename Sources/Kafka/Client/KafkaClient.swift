@@ -149,6 +149,9 @@ final class KafkaClient: Sendable {
         failure.withLock { if let one = $0, one.code != .fatal { $0 = nil } }
     }
 
+    /// What was asked has failed in a way in which all that follows will.
+    func condemn(_ error: KafkaError) { failure.withLock { if $0?.code != .fatal { $0 = error } } }
+
     /// Wakes the client's thread.
     func wake() { _ = use { _ in rd_kafka_queue_yield(events) } }
 

@@ -26,10 +26,9 @@ package struct KafkaOutgoing: Sendable, Hashable {
 /// Where a record was written.
 package struct KafkaPlace: Sendable, Hashable {
     package var partition: Int32
-    /// `nil` when a retry found it written and the broker did not say where.
-    package var offset: Int64?
+    package var offset: Int64
 
-    package init(partition: Int32, offset: Int64?) {
+    package init(partition: Int32, offset: Int64) {
         self.partition = partition
         self.offset = offset
     }

@@ -5,7 +5,7 @@ import Synchronization
 /// Writes records: idempotent, acknowledged by all replicas in sync, in order within a partition.
 ///
 /// A record's outcome is its delivery report: what ``send(_:)`` calls written is durable. What it calls failed may have
-/// been written all the same when the error is `timedOut` or `unavailable`.
+/// been written all the same when the error is `timedOut`, `unavailable` or `unconfirmed`.
 package final class KafkaProducer: Sendable {
     package struct Options: Sendable {
         /// How long a batch waits for more, in milliseconds.
@@ -206,15 +206,14 @@ package final class KafkaProducer: Sendable {
             guard let opaque = message.pointee._private else { continue }
             let ticket = SendCall.ticket(opaque)
             let call = ticket.call.takeUnretainedValue()
+            let topic = message.pointee.rkt.map { String(cString: rd_kafka_topic_name($0)) } ?? ""
             if message.pointee.err == RD_KAFKA_RESP_ERR_NO_ERROR {
-                let offset = message.pointee.offset
                 client.clearFailure()
-                call.end(
-                    ticket.index,
-                    .success(KafkaPlace(partition: message.pointee.partition, offset: offset >= 0 ? offset : nil)))
+                call.end(ticket.index, outcome(message.pointee, topic))
             } else {
-                let topic = message.pointee.rkt.map { String(cString: rd_kafka_topic_name($0)) } ?? ""
                 var error = KafkaError(message.pointee.err, "a record for the topic \(topic) was not acknowledged")
+                // The brokers do not take this producer's records any more, and librdkafka does not call that fatal.
+                if error.code == .fatal { client.condemn(error) }
                 // A full timeout hides why: the broker that could not be reached.
                 if error.code == .timedOut, let why = client.lastFailure {
                     error = KafkaError(.timedOut, error.message + "; " + why.message, number: error.number)
@@ -222,6 +221,21 @@ package final class KafkaProducer: Sendable {
                 call.end(ticket.index, .failure(error))
             }
         }
+    }
+
+    /// What a report without an error says. A broker that has written a record tells where. A report without an offset is
+    /// librdkafka's own conclusion: the next request of the partition was answered, so the one before, which failed, must
+    /// have been written (`rd_kafka_dr_implicit_ack` in rdkafka_broker.c). That holds only of a broker that refuses what
+    /// comes out of sequence, and Kafka takes any sequence of a producer of which it knows nothing in that partition: one
+    /// that begins, one whose records have expired (`checkSequence` in ProducerAppendInfo.java).
+    private static func outcome(
+        _ message: rd_kafka_message_t, _ topic: String
+    ) -> Result<KafkaPlace, KafkaError> {
+        guard message.offset < 0 else {
+            return .success(KafkaPlace(partition: message.partition, offset: message.offset))
+        }
+        return .failure(
+            KafkaError(.unconfirmed, "whether a record for the topic \(topic) was written is not certain: try again"))
     }
 
     /// Gives up what is not acknowledged yet: it has failed with `closed`, and was written or not.

@@ -103,7 +103,10 @@ package final class KafkaReader: Sendable {
 
     /// The oldest offset and the end of a partition, as its leader says now.
     package func bounds(_ partition: TopicPartition, timeout: Int = 10_000) async throws(KafkaError) -> Range<Int64> {
-        try await client.blocking { [client] pointer -> Result<Range<Int64>, KafkaError> in
+        // Of a topic that is only asked about, librdkafka 2.0 goes on asking the old leader when that has moved, until its
+        // metadata are too old (15 minutes); of one that is in use it asks anew who leads.
+        _ = topic(partition.topic)
+        return try await client.blocking { [client] pointer -> Result<Range<Int64>, KafkaError> in
             var low: Int64 = 0
             var high: Int64 = 0
             let number = rd_kafka_query_watermark_offsets(
@@ -121,7 +124,8 @@ package final class KafkaReader: Sendable {
     package func offset(
         _ partition: TopicPartition, atOrAfter time: Int64, timeout: Int = 10_000
     ) async throws(KafkaError) -> Int64? {
-        try await client.blocking { pointer -> Result<Int64?, KafkaError> in
+        _ = topic(partition.topic)
+        return try await client.blocking { pointer -> Result<Int64?, KafkaError> in
             let list = PartitionList([partition], offset: time)
             let number = rd_kafka_offsets_for_times(pointer, list.pointer, Int32(timeout))
             let element = list.elements.first

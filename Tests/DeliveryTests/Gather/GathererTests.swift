@@ -17,6 +17,8 @@ private final class Fate: Sendable {
 
     func strike(after calls: Int?) { left.withLock { $0 = calls } }
 
+    var isStruck: Bool { left.withLock { $0 == -1 } }
+
     /// Whether this call is done, and whether it is told so.
     func next(_ random: Bool) -> (isDone: Bool, isTold: Bool) {
         left.withLock { left in
@@ -38,10 +40,12 @@ private struct FatedStore: StateStore {
     let store: MemoryStore
     let fate: Fate
     let isDoneAtTheEnd: Bool
+    /// How many entries of the last call were written, of a store that writes one after the other.
+    let part: Int
 
     func put(_ entries: [StateEntry]) async throws(PersistenceError) {
         let (isDone, isTold) = fate.next(isDoneAtTheEnd)
-        if isDone { try await store.put(entries) }
+        if isDone { try await store.put(fate.isStruck ? Array(entries.prefix(part)) : entries) }
         if !isTold { throw PersistenceError(.ioFailure, "the process has died") }
     }
 
@@ -197,6 +201,42 @@ struct GathererTests {
         #expect(Gatherer.reduced(least) == nil && less.event.id == "1")
     }
 
+    /// Fails once when what is kept of one group is asked for.
+    private final class Forgetful: StateStore {
+        let store = MemoryStore()
+        private let hasFailed = Mutex(false)
+
+        func put(_ entries: [StateEntry]) async throws(PersistenceError) { try await store.put(entries) }
+
+        func entries(prefix: String) async throws(PersistenceError) -> [StateEntry] {
+            if prefix.contains("/m/"), !prefix.hasSuffix("/m/"), !hasFailed.withLock({ $0 }) {
+                hasFailed.withLock { $0 = true }
+                throw PersistenceError(.ioFailure, "not now")
+            }
+            return try await store.entries(prefix: prefix)
+        }
+    }
+
+    @Test("members that cannot be read when their group fires do not come again as late ones")
+    func forgottenMembers() async throws {
+        let (channel, store) = (MemoryChannel("storage"), Forgetful())
+        let gather = try GatherSpec(DocumentReader(["count": 2, "late": "new"], path: "gather"))
+        let parcels = (0..<2).map { number in
+            Parcel(
+                event: EventRecord(CloudEvent(id: "e\(number)", source: "s", type: "t", subject: "/d/f\(number)")),
+                partition: 0, offset: UInt64(number), attempt: 1, floor: UInt64(number))
+        }
+        let first = Gatherer(key, gather, store: store, clock: .system) { channel }
+        for parcel in parcels { _ = await first.deliver([parcel]) }
+        await first.start { _ in true }
+        await waitUntil { (try? await store.entries(prefix: Gatherer.prefix(key) + "m/").isEmpty) == true }
+        await first.close()
+        let second = Gatherer(key, gather, store: store, clock: .system) { channel }
+        _ = await second.deliver([parcels[1]])
+        #expect(await second.status.open == 0)
+        #expect(channel.events.count == 1)
+    }
+
     @Test(
         "a crash anywhere: each group fires once, with what belongs to it",
         arguments: Array(0..<30) as [UInt64], [GatherSpec.Late.ignore, .again, .new])
@@ -221,7 +261,10 @@ struct GathererTests {
             if crashes < 15 { fate.strike(after: Int.random(in: 0..<8, using: &random)) }
             let target = FatedChannel(channel: channel, fate: fate, isDoneAtTheEnd: isDone)
             let gatherer = Gatherer(
-                key, gather, store: FatedStore(store: store, fate: fate, isDoneAtTheEnd: isDone), clock: .system
+                key, gather,
+                store: FatedStore(
+                    store: store, fate: fate, isDoneAtTheEnd: isDone,
+                    part: Bool.random(using: &random) ? .max : Int.random(in: 0..<6, using: &random)), clock: .system
             ) { target }
             // What was settled last may not have been kept.
             settled = floor

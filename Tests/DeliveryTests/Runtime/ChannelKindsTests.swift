@@ -1,6 +1,7 @@
 import AsyncHTTPClient
 import Channels
 import CloudEvents
+import Foundation
 import Invocation
 import Kafka
 import Logging
@@ -110,12 +111,16 @@ private struct ChannelKind: Sendable, CustomTestStringConvertible {
     /// What goes wrong is said: faults are made on purpose, and a test that hangs is told by its last words.
     static var quiet: Logger {
         var log = Logger(label: "test") { StreamLogHandler.standardError(label: $0) }
-        log.logLevel = .error
+        log.logLevel = getenv("WEIR_TEST_LOG").flatMap { Logger.Level(rawValue: String(cString: $0)) } ?? .error
         return log
     }
 
     private static func kafkaStore(_ bootstrap: String) throws -> KafkaStore {
-        let properties = "bootstrap.servers = \(bootstrap)\nsession.timeout.ms = 6000\nheartbeat.interval.ms = 300"
+        // The last: librdkafka's brokers forget a member that waits to join when the machine is a second late, and never
+        // answer it (`rd_kafka_mock_cgrp_rebalance`); it asks again then.
+        let properties =
+            "bootstrap.servers = \(bootstrap)\nsession.timeout.ms = 6000\nheartbeat.interval.ms = 300\n"
+            + "max.poll.interval.ms = 10000"
         var options = KafkaStore.Options()
         options.timeout = 20_000
         return KafkaStore(try KafkaClusters(properties: properties), options: options, log: quiet)
@@ -131,6 +136,45 @@ private struct ChannelKind: Sendable, CustomTestStringConvertible {
     }
 }
 
+/// A channel of which is known what was appended to it, by how often the channel said so.
+private final class CountedChannel: Channel {
+    private let channel: any Channel
+    let counts: Counts
+
+    final class Counts: Sendable {
+        private let state = Mutex<[String: Int]>([:])
+        func add(_ id: String) { state.withLock { $0[id, default: 0] += 1 } }
+        var repeated: [String: Int] { state.withLock { $0.filter { $0.value > 1 } } }
+    }
+
+    init(_ channel: any Channel, _ counts: Counts) { (self.channel, self.counts) = (channel, counts) }
+
+    var name: String { channel.name }
+    var partitionCount: Int { channel.partitionCount }
+    var sharing: (any PartitionSharing)? { channel.sharing }
+    var appendMarks: [UInt64]? { channel.appendMarks }
+
+    func append(_ events: [EventRecord]) async throws(ChannelError) -> [AppendOutcome] {
+        let outcomes = try await channel.append(events)
+        for (event, outcome) in zip(events, outcomes) {
+            if case .appended = outcome { counts.add(event.event.id) }
+        }
+        return outcomes
+    }
+    func bounds(ofPartition partition: Int) -> OffsetBounds { channel.bounds(ofPartition: partition) }
+    func refreshBounds() async throws(ChannelError) { try await channel.refreshBounds() }
+    func read(partition: Int, from offset: UInt64, limit: ReadLimit) async throws(ChannelError) -> RecordBatch {
+        try await channel.read(partition: partition, from: offset, limit: limit)
+    }
+    func offset(partition: Int, atOrAfter milliseconds: Int64) async throws(ChannelError) -> UInt64 {
+        try await channel.offset(partition: partition, atOrAfter: milliseconds)
+    }
+    func waitForRecords(partition: Int, from offset: UInt64) async {
+        await channel.waitForRecords(partition: partition, from: offset)
+    }
+    func recall(from marks: [UInt64]) { channel.recall(from: marks) }
+}
+
 @Suite("Delivery from each kind of channel", .timeLimit(.minutes(5)))
 struct ChannelKindsTests {
     private let key = SubscriptionKey(namespace: "default", name: "s")
@@ -138,9 +182,11 @@ struct ChannelKindsTests {
     /// Runs `body` beside subscriptions over channels that were just opened, then ends and closes them.
     private func run(
         _ place: ChannelKind.Place, _ store: MemoryStore, _ invoker: FakeInvoker,
+        counting counts: CountedChannel.Counts = .init(),
         _ body: (Subscriptions, [String: any Channel]) async throws -> Void
     ) async throws {
-        let (channels, close) = try await place.open()
+        let (opened, close) = try await place.open()
+        let channels = opened.mapValues { $0.name.hasSuffix("replies") ? CountedChannel($0, counts) : $0 }
         let subscriptions = Subscriptions(
             channels: { channels[$1] }, store: store, invoker: invoker, client: HTTPClient.shared, drain: 5_000,
             log: ChannelKind.quiet)
@@ -209,7 +255,8 @@ struct ChannelKindsTests {
             ],
         ])
         let first = FakeInvoker(handler)
-        try await run(place, store, first) { subscriptions, channels in
+        let counts = CountedChannel.Counts()
+        try await run(place, store, first, counting: counts) { subscriptions, channels in
             let storage = try #require(channels["storage"])
             try await subscriptions.add(key, spec)
             for number in 0..<20 {
@@ -219,7 +266,7 @@ struct ChannelKindsTests {
             await waitUntil { done.withLock { $0.values.reduce(0) { $0 + $1.count } } >= 60 }
         }
         let second = FakeInvoker(handler)
-        try await run(place, store, second) { subscriptions, channels in
+        try await run(place, store, second, counting: counts) { subscriptions, channels in
             let storage = try #require(channels["storage"])
             try await subscriptions.add(key, spec)
             for number in 20..<40 {
@@ -227,12 +274,17 @@ struct ChannelKindsTests {
                 await place.trouble(number)
             }
             let replies = try #require(channels["replies"])
-            await waitUntil { (try? await events(replies).count) ?? 0 >= 8 * 40 - 1 }
+            await waitUntil { Set((try? await events(replies))?.compactMap(\.subject) ?? []).count >= 8 * 40 - 1 }
             let failed = try #require(channels["failed"])
             await waitUntil { (try? await events(failed).count) ?? 0 >= 1 }
             let subjects = try await events(replies).compactMap(\.subject)
-            #expect(
-                subjects.count == 8 * 40 - 1 && Set(subjects).count == subjects.count, "replies are lost or doubled")
+            #expect(Set(subjects).count == 8 * 40 - 1, "replies that nobody asked for")
+            #expect(counts.repeated.isEmpty, "replies that were appended more than once")
+            // librdkafka's brokers write a request twice that is tried again after its answer was lost: of a producer
+            // without transactions they do not look at sequences (`rd_kafka_mock_validate_records`).
+            if !kind.hasFaults {
+                #expect(subjects.count == 8 * 40 - 1, "\(kind.testDescription): \(subjects.count) replies")
+            }
             #expect(try await events(failed).map { $0["weirdlid"] } == [.string("3-9")])
         }
         for (key, numbers) in done.withLock({ $0 }) {
@@ -247,8 +299,26 @@ struct ChannelKindsTests {
         }
     }
 
-    /// Without faults: which events are in the topic after some is the other test's matter.
-    @Test(arguments: ChannelKind.all.filter { !$0.hasFaults })
+    /// Which members of which groups lack in the channel, and which in what is kept of them.
+    private func lacking(_ channel: any Channel, _ store: MemoryStore) async throws -> String {
+        let read = Set(try await events(channel).filter { $0.type == "t" }.compactMap(\.subject))
+        var entries: [String: [UInt8]] = [:]
+        if let sharing = channel.sharing {
+            entries = try await sharing.kept(partition: SharedGathering.home)
+        } else {
+            for entry in try await store.entries(prefix: Gatherer.prefix) { entries[entry.key] = entry.value }
+        }
+        let members = entries.values.compactMap { Stored.member($0)?.1.facts["subject"]?.string }
+        let fired = Set(
+            entries.values.compactMap { Stored.group($0)?.0 }.filter { $0.state != .firing }.map(\.key.text))
+        return (0..<8).filter { !fired.contains(String($0)) }.map { group in
+            let all = Set((0..<12).map { "/data/\(group)/f\($0)" })
+            return "group \(group): not in the channel \(all.subtracting(read).sorted()), "
+                + "not kept \(all.subtracting(members).sorted())"
+        }.joined(separator: "; ")
+    }
+
+    @Test(arguments: ChannelKind.all)
     fileprivate func `gathered over a restart: each set once, with all its members`(_ kind: ChannelKind) async throws {
         let place = try await kind.site()
         let store = MemoryStore()
@@ -271,17 +341,23 @@ struct ChannelKindsTests {
                         await subscriptions.status(key)?.gathering?.open == 8 || ContinuousClock.now > end
                     }
                 } else {
-                    await waitUntil { invoker.causes.count >= 8 || ContinuousClock.now > end }
+                    await waitUntil {
+                        Set(invoker.causes.compactMap(\.eventID)).count >= 8 || ContinuousClock.now > end
+                    }
                 }
                 if ContinuousClock.now > end {
                     let status = await subscriptions.status(key)
                     Issue.record(
-                        "\(kind.testDescription), half \(half): \(invoker.causes.count) \(String(describing: status))")
+                        """
+                        \(kind.testDescription), half \(half): \(invoker.causes.count) fired; \
+                        \(try await lacking(storage, store)); \(String(describing: status))
+                        """)
                     return
                 }
                 if half == 1 {
-                    let groups = try await events(storage).filter { $0.type == "dev.weir.group.completed" }
-                    #expect(groups.count == 8)
+                    let groups = try await events(storage).filter { $0.type == Gatherer.type }
+                    #expect(Set(groups.map(\.id)).count == 8)
+                    if !kind.hasFaults { #expect(groups.count == 8) }
                     for group in groups {
                         guard case .json(let bytes)? = group.data else { continue }
                         let members = try JSONValue(parsing: bytes)["members"]?.array ?? []
@@ -290,6 +366,8 @@ struct ChannelKindsTests {
                 }
             }
         }
-        #expect(invoker.causes.count == 8)
+        #expect(Set(invoker.causes.compactMap(\.eventID)).count == 8)
+        // What the brokers wrote twice comes twice.
+        if !kind.hasFaults { #expect(invoker.causes.count == 8) }
     }
 }
