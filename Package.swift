@@ -148,7 +148,7 @@ let package = Package(
 
         .target(
             name: "TestSupport",
-            dependencies: ["CloudEvents", "CKafka", "CZlib", httpClient, nioCore, nioPosix, nioHTTP1, crypto],
+            dependencies: ["CloudEvents", "CKafka", "CZlib", httpClient, nioCore, nioPosix, nioHTTP1, crypto, log],
             path: "Tests/TestSupport", swiftSettings: settings),
         tests("CloudEventsTests", ["CloudEvents", yams]),
         tests("KafkaTests", ["Kafka", "CKafka", "CloudEvents", log]),

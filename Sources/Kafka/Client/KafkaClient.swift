@@ -131,6 +131,12 @@ final class KafkaClient: Sendable {
         return try body(pointer)
     }
 
+    /// Runs a call on the client's own thread, from `handler` or `ending`: also while the client is being closed, for it is
+    /// this thread that ends it.
+    ///
+    /// A rebalance that librdkafka has told of is answered by this: its close waits for that answer as long as it takes.
+    func answer<Result>(_ body: (OpaquePointer) -> Result) -> Result { body(pointer) }
+
     /// Runs a call that blocks, on a thread of its own; for what is asked seldom.
     func blocking<Success: Sendable>(
         _ body: @escaping @Sendable (OpaquePointer) -> Result<Success, KafkaError>
@@ -204,6 +210,7 @@ final class KafkaClient: Sendable {
         if hasGroup { rd_kafka_consumer_close(pointer) }
         rd_kafka_queue_destroy(events)
         rd_kafka_destroy(pointer)
+        log.trace("a Kafka client has ended")
         let waiters = life.withLock { life in
             life.isEnded = true
             defer { life.waiters = [] }
@@ -242,13 +249,15 @@ final class KafkaClient: Sendable {
     private func note(_ event: KafkaEvent) {
         let number = event.error
         var error = KafkaError(number, "Kafka", detail: event.errorText)
-        if number == RD_KAFKA_RESP_ERR__FATAL {
-            var text = [CChar](repeating: 0, count: 512)
-            let cause = rd_kafka_fatal_error(pointer, &text, text.count)
+        // Not all events that come of a failure for good are called so (`FENCED_INSTANCE_ID` is not).
+        var text = [CChar](repeating: 0, count: 512)
+        let cause = rd_kafka_fatal_error(pointer, &text, text.count)
+        if cause != RD_KAFKA_RESP_ERR_NO_ERROR {
             error = KafkaError(.fatal, "Kafka: \(Self.string(text))", number: cause.rawValue)
         }
         let previous = failure.withLock { failure in
-            defer { failure = error }
+            // What failed for good stays so.
+            defer { if failure?.code != .fatal { failure = error } }
             return failure
         }
         // The same trouble is told once, not at every attempt.

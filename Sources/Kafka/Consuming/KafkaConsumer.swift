@@ -67,9 +67,12 @@ package final class KafkaConsumer: Sendable {
                 switch event.type {
                 case RD_KAFKA_EVENT_REBALANCE: Self.rebalance(client, core, event)
                 case RD_KAFKA_EVENT_OFFSET_COMMIT: CommitCall.finish(event)
+                case RD_KAFKA_EVENT_ERROR:
+                    if client.lastFailure?.code == .fatal { core.queue.withLock { $0 }?.nudge() }
                 default: break
                 }
-            })
+            },
+            ending: { client, pointer in Self.settle(client, pointer, core) })
         guard let queue = FetchQueue(client) else {
             throw KafkaError(.closed, "the Kafka client is closed")
         }
@@ -122,6 +125,8 @@ package final class KafkaConsumer: Sendable {
                 full = taken == 0 || batch.messages.count >= options.records || bytes >= options.bytes
             }
             if let fatal, batch.messages.isEmpty { throw fatal }
+            // No message stands for it when the group is what it failed in.
+            if let failure = client.lastFailure, failure.code == .fatal, batch.messages.isEmpty { throw failure }
             if !batch.messages.isEmpty {
                 client.clearFailure()
                 core.state.withLock { state in
@@ -149,12 +154,17 @@ package final class KafkaConsumer: Sendable {
 
     /// The batch that was out is dealt with: what waits for it may go.
     private func settle() {
+        // A client that is being closed has done it.
+        _ = client.use { Self.settle(client, $0, core) }
+    }
+
+    private static func settle(_ client: KafkaClient, _ pointer: OpaquePointer, _ core: Core) {
         let leaving = core.state.withLock { state in
             state.isBatchOut = false
             defer { state.leaving = [] }
             return state.leaving
         }
-        if !leaving.isEmpty { Self.giveUp(leaving, client, core) }
+        if !leaving.isEmpty { giveUp(leaving, client, pointer, core) }
     }
 
     /// Notes in the group that everything of a batch is dealt with; returns when the broker has it.
@@ -215,33 +225,48 @@ package final class KafkaConsumer: Sendable {
 
     private static func rebalance(_ client: KafkaClient, _ core: Core, _ event: KafkaEvent) {
         let partitions = event.partitions
-        switch event.error {
-        case RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS:
-            guard let queue = core.queue.withLock({ $0 }) else { return }
-            client.log.debug("partitions were assigned", metadata: ["partitions": "\(partitions)"])
-            core.state.withLock { $0.assigned.formUnion(partitions) }
-            _ = queue.use { pointer, target in
-                for one in partitions {
-                    // Before it is assigned, so that nothing goes into the queue of the events.
-                    guard let own = rd_kafka_queue_get_partition(pointer, one.topic, one.partition) else { continue }
-                    rd_kafka_queue_forward(own, target)
-                    rd_kafka_queue_destroy(own)
-                }
-                let list = PartitionList(partitions)
-                report(client, rd_kafka_incremental_assign(pointer, list.pointer))
+        client.answer { pointer in
+            if event.error == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS {
+                assign(partitions, client, pointer, core)
+            } else {
+                revoke(partitions, client, pointer, core)
             }
-        default:
-            client.log.debug("partitions are revoked", metadata: ["partitions": "\(partitions)"])
-            let isLost = client.use { rd_kafka_assignment_lost($0) != 0 } ?? true
-            let waits = core.state.withLock { state in
-                if state.isBatchOut, !isLost { state.leaving += partitions }
-                return state.isBatchOut && !isLost
-            }
-            if !waits { giveUp(partitions, client, core) }
         }
     }
 
-    private static func giveUp(_ partitions: [TopicPartition], _ client: KafkaClient, _ core: Core) {
+    private static func assign(
+        _ partitions: [TopicPartition], _ client: KafkaClient, _ pointer: OpaquePointer, _ core: Core
+    ) {
+        client.log.debug("partitions were assigned", metadata: ["partitions": "\(partitions)"])
+        core.state.withLock { $0.assigned.formUnion(partitions) }
+        // Without a queue the consumer is being closed, and what comes is read by nobody.
+        _ = core.queue.withLock { $0 }?.use { pointer, target in
+            for one in partitions {
+                // Before it is assigned, so that nothing goes into the queue of the events.
+                guard let own = rd_kafka_queue_get_partition(pointer, one.topic, one.partition) else { continue }
+                rd_kafka_queue_forward(own, target)
+                rd_kafka_queue_destroy(own)
+            }
+        }
+        let list = PartitionList(partitions)
+        report(client, rd_kafka_incremental_assign(pointer, list.pointer))
+    }
+
+    private static func revoke(
+        _ partitions: [TopicPartition], _ client: KafkaClient, _ pointer: OpaquePointer, _ core: Core
+    ) {
+        let isLost = rd_kafka_assignment_lost(pointer) != 0
+        client.log.debug("partitions are revoked", metadata: ["partitions": "\(partitions)", "lost": "\(isLost)"])
+        let waits = core.state.withLock { state in
+            if state.isBatchOut, !isLost { state.leaving += partitions }
+            return state.isBatchOut && !isLost
+        }
+        if !waits { giveUp(partitions, client, pointer, core) }
+    }
+
+    private static func giveUp(
+        _ partitions: [TopicPartition], _ client: KafkaClient, _ pointer: OpaquePointer, _ core: Core
+    ) {
         core.state.withLock { state in
             state.assigned.subtract(partitions)
             for one in partitions {
@@ -249,10 +274,8 @@ package final class KafkaConsumer: Sendable {
                 state.committed[one] = nil
             }
         }
-        _ = client.use { pointer in
-            let list = PartitionList(partitions)
-            report(client, rd_kafka_incremental_unassign(pointer, list.pointer))
-        }
+        let list = PartitionList(partitions)
+        report(client, rd_kafka_incremental_unassign(pointer, list.pointer))
     }
 
     private static func report(_ client: KafkaClient, _ error: OpaquePointer?) {
