@@ -83,6 +83,8 @@ extension PoolMachine.Configuration {
     init(_ configuration: InvocationConfiguration) {
         self.init()
         maximumWorkers = configuration.maximumWorkers
+        // Of a few workers each counts.
+        overlap = configuration.maximumWorkers / 8
         memoryBudget = configuration.memoryBudget
         idleGrace = configuration.idleGrace
         freezeAfter = configuration.freezeAfter

@@ -36,6 +36,19 @@ import Testing
         #expect(dripping.readBody(after: 12) == .refuse(.bodyTooSlow))
     }
 
+    @Test func aRequestBehindOneThatIsAnsweredMayStandStill() {
+        var state = ConnectionState(limits: limits)
+        _ = state.readHead()
+        _ = state.readEnd()
+        // The second one's body is not read before the first one's answer is written.
+        #expect(state.readHead() == .wait(seconds: 20))
+        for _ in 0..<10 { #expect(state.timePassed() == .wait(seconds: 20)) }
+        _ = state.wroteHead(closing: false)
+        #expect(state.wroteEnd() == .none)
+        #expect(state.readBody(after: 1) == .wait(seconds: 20))
+        #expect(state.timePassed() == .refuse(.bodyTooSlow))
+    }
+
     @Test func anAnswerThatHasBegunIsNotWrittenInto() {
         var state = ConnectionState(limits: limits)
         _ = state.readHead()

@@ -1,3 +1,4 @@
+import Foundation
 import HTTPTypes
 import Invocation
 import Hummingbird
@@ -172,6 +173,58 @@ import Testing
             }
         }
         #expect(Self.direct(face) == 6)
+    }
+
+    /// More than what a socket takes at once, by a client that reads slowly: none of it may be cut off.
+    @Test(arguments: ["", "connection: close\r\n"]) func aLongAnswerReachesWhoHasEndedItsSide(_ more: String)
+        async throws
+    {
+        let face = try TestFace()
+        let size = 8 << 20
+        let result = Array("\"".utf8) + [UInt8](repeating: 0x78, count: size) + Array("\"".utf8)
+        face.engine.state.withLock { $0.result = result }
+        try await face.application.test(.live) { client in
+            let port = try #require(client.port)
+            let script = """
+                import socket, sys, time
+                s = socket.create_connection(("127.0.0.1", \(port)))
+                s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+                s.sendall(sys.argv[1].encode())
+                s.shutdown(socket.SHUT_WR)
+                time.sleep(0.3)  # the answer has filled all buffers by then, or this tries less
+                total = 0
+                while True:
+                    data = s.recv(1 << 20)
+                    if not data: break
+                    total += len(data)
+                print(total)
+                """
+            let request =
+                "POST /v1/functions/checksum/invoke?blocking=true HTTP/1.1\r\nhost: x\r\n\(Self.key)\(more)\r\n"
+            let process = Process()
+            process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
+            process.arguments = ["python3", "-c", script, request]
+            let output = Pipe()
+            process.standardOutput = output
+            try await withCheckedThrowingContinuation { (done: CheckedContinuation<Void, any Error>) in
+                process.terminationHandler = { _ in done.resume() }
+                do { try process.run() } catch { done.resume(throwing: error) }
+            }
+            let total = String(decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
+            #expect((Int(total.filter(\.isNumber)) ?? 0) > size, "\(total)")
+        }
+    }
+
+    /// What stands behind an answer that says close is not done: its client will ask again elsewhere.
+    @Test func nothingIsDoneBehindAnAnswerThatCloses() async throws {
+        let face = try TestFace()
+        try await Self.onWire(face) { connection in
+            try await connection.send(
+                Self.publish("1", headers: "connection: close\r\n") + Self.publish("2") + Self.publish("3"))
+            let text = try await connection.textUntilClosed()
+            #expect(text.components(of: "HTTP/1.1 200 OK") == 1)
+        }
+        #expect(Self.direct(face) == 1)
     }
 
     @Test func aChunkedPublishGoesTheLongWay() async throws {

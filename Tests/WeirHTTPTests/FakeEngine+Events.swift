@@ -137,7 +137,7 @@ extension FakeEngine {
         }
         let activation = Activation(
             id: "0123", function: function, cause: FunctionCall.Cause(), status: .success,
-            result: Array(#"{"sum":1}"#.utf8),
+            result: state.withLock { $0.result },
             logs: [.init(time: 1_000, stream: .stderr, text: "hello")], start: 1_000, end: 1_250,
             runNanoseconds: 1_500_000, waitMilliseconds: 3)
         state.withLock {

@@ -18,6 +18,8 @@ final class FakeEngine: Engine {
         var replays: [String: JSONObject] = [:]
         var lastReplay: ReplayRequest?
         var lastCall: FunctionCall?
+        /// What every run gives.
+        var result = Array(#"{"sum":1}"#.utf8)
         var lastQuery: ActivationQuery?
         var lastScope: ReadScope?
         var activations: [Activation] = []

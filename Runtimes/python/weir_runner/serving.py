@@ -120,6 +120,8 @@ def run_arguments(handler, calls, frame, base, add):
         # A call may have a seventh member: what it has beside its arguments.
         if len(item) > 6 and "environment" in item[6]:
             set_variables(item[6]["environment"])
+        elif variables:
+            set_variables({})
         began = monotonic_ns()
         try:
             result = handler(arguments_of(item, frame, base))

@@ -1,6 +1,7 @@
 """A worker that several functions of one namespace share: each is a module of its own in the same interpreter."""
 
 import os
+import resource
 import sys
 
 from .answers import error_line, failure
@@ -8,7 +9,7 @@ from .events import Function
 from .jsontext import encode
 from .loading import handler_in, system_packages
 from .logs import flush_logs, state
-from .serving import RUN, settle_down
+from .serving import RUN, set_variables, settle_down, variables
 from .wire import Answers, head
 
 
@@ -50,17 +51,21 @@ def serve_shared(control, settings):
     settle_down()
     control.frame(encode({"ready": True, "handler": "", "kind": "event"}).encode() + b"\n")
     answers = Answers(control)
+    began_with = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     while True:
         frame = control.read()
         message, base = head(frame)
         if message.__class__ is dict:
             number = message["load"]
+            if variables:
+                set_variables({})
             # What a module says while it is loaded belongs to no call yet.
             state.marker = None
             try:
                 handler, kind = load(number, message, frame[base:])
                 functions[number] = handler, kind, message
-                reply = encode({"loaded": number, "kind": kind}).encode() + b"\n"
+                grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - began_with
+                reply = encode({"loaded": number, "kind": kind, "grown": grown}).encode() + b"\n"
             except BaseException as error:
                 reply = error_line(2, 0, "the code could not be loaded: " + failure(error)[1])
             flush_logs()
@@ -70,6 +75,9 @@ def serve_shared(control, settings):
         number, calls, index = message
         handler, kind, function = functions[index]
         become(function)
+        # What a call was given by another API is not for the next function.
+        if variables and kind != "arguments":
+            set_variables({})
         state.frame = number
         state.sequence += 1 << 32
         state.index = 0

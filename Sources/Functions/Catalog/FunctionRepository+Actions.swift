@@ -132,7 +132,7 @@ extension FunctionRepository {
             }
         }
         defer { store.release(stored) }
-        try spec.checkShared(stored)
+        try spec.checkShared(stored, at: store.folder(stored.digest))
         var entry: (entry: String, handler: String?) = (spec.runtime.singleFileName, spec.handler)
         var dependencies = FunctionVersion.Dependencies()
         do throws(FunctionError) {

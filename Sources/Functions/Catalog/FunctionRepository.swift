@@ -95,7 +95,7 @@ package final class FunctionRepository: FunctionCatalog {
         }
         let stored = try await store(spec, upload)
         defer { store.release(stored) }
-        try spec.checkShared(stored)
+        try spec.checkShared(stored, at: store.folder(stored.digest))
         let (entry, handler) = try FunctionEntry.find(
             spec, in: stored, at: store.folder(stored.digest))
         let image = try await image(of: spec, stored, namespace, name)
@@ -161,7 +161,7 @@ package final class FunctionRepository: FunctionCatalog {
         // The code is unpacked to be looked at; nothing refers to it, so the next collection takes it.
         let stored = try await store(spec, upload)
         defer { store.release(stored) }
-        try spec.checkShared(stored)
+        try spec.checkShared(stored, at: store.folder(stored.digest))
         let (entry, handler) = try FunctionEntry.find(
             spec, in: stored, at: store.folder(stored.digest))
         let image = try await image(of: spec, stored, namespace, name, mayBuild: false)

@@ -20,6 +20,8 @@ public struct FunctionScaling: Sendable, Hashable {
     /// ordered (`partitionkey`, else subject, else source).
     public var key: String?
 
+    /// Bytes of code of a function that shares workers, at most: they travel to the worker by its socket.
+    public static let sharedCodeLimit = 1 << 20
     public static let defaultBurst: Int64 = 500
 
     public init() {}

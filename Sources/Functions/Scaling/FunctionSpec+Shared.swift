@@ -1,3 +1,4 @@
+import Glibc
 import Manifest
 
 extension FunctionSpec {
@@ -23,11 +24,19 @@ extension FunctionSpec {
         }
     }
 
-    /// The code of such a function must be one file.
-    func checkShared(_ code: StoredCode) throws(FunctionError) {
-        guard limits.scaling.isShared, code.files.count != 1 else { return }
+    /// The code of such a function must be one file of moderate length.
+    func checkShared(_ code: StoredCode, at folder: String) throws(FunctionError) {
+        guard limits.scaling.isShared else { return }
+        guard code.files.count == 1, let file = code.files.first else {
+            throw FunctionError(
+                .invalidSpecification,
+                "scale.shared: the code is \(code.files.count) files, and only a function of one file shares workers")
+        }
+        var status = stat()
+        guard stat(folder + "/" + file, &status) == 0, status.st_size > FunctionScaling.sharedCodeLimit else { return }
         throw FunctionError(
             .invalidSpecification,
-            "scale.shared: the code is \(code.files.count) files, and only a function of one file shares workers")
+            "scale.shared: the code has \(status.st_size) bytes, and functions share workers up to \(FunctionScaling.sharedCodeLimit)"
+        )
     }
 }

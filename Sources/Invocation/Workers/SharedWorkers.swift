@@ -16,8 +16,8 @@ extension FunctionVersion {
         return host
     }
 
-    /// No function is called so: a name has no space.
-    static var hostName: String { "shared workers" }
+    /// No function is called so: names have no parentheses.
+    static var hostName: String { "(shared)" }
 
     var hostDigest: String {
         "\(runtime.rawValue)/\(limits.memory)/\(limits.timeout)/\(limits.logs)/\(limits.concurrency)"
@@ -33,7 +33,15 @@ struct LoadedFunctions {
     /// The number of the function that is being loaded.
     private(set) var loading: Int?
 
-    var isFull: Bool { numbers.count >= Self.limit }
+    /// The number of the function whose call ran last, or runs.
+    var running: Int?
+    /// Bytes by which the worker had grown when the last function was loaded.
+    var grown: Int64 = 0
+
+    var count: Int { numbers.count }
+
+    /// Whether the worker is better replaced: modules stay, and they share the memory of one worker.
+    func isUsedUp(of memory: Int64) -> Bool { numbers.count >= Self.limit || grown > memory / 2 }
 
     func find(_ version: FunctionVersion) -> (number: Int, kind: WorkerSession.HandlerKind)? {
         numbers[Self.key(version)]
@@ -57,9 +65,6 @@ struct LoadedFunctions {
 
 /// What a shared worker is sent so that it loads a function.
 enum SharedCode {
-    /// Bytes of code at most: they travel by the worker's socket.
-    static let limit = 1 << 20
-
     static func frame(_ version: FunctionVersion, number: Int, code: [UInt8]) -> [UInt8] {
         var head = JSONObject(members: [
             .init(name: "load", value: .integer(Int64(number))),
@@ -73,13 +78,13 @@ enum SharedCode {
         return CallFrame.message(.object(head), data: code)
     }
 
-    /// A function's one file; `nil` when it cannot be read or is too long.
+    /// A function's one file, of what is too long a little more than may be; `nil` when it cannot be read.
     static func read(_ version: FunctionVersion) -> [UInt8]? {
         let file = open(version.codeDirectory + "/" + version.entry, O_RDONLY | O_CLOEXEC)
         guard file >= 0 else { return nil }
         defer { close(file) }
         var bytes: [UInt8] = []
-        while bytes.count <= limit {
+        while bytes.count <= FunctionScaling.sharedCodeLimit {
             let count = withUnsafeTemporaryAllocation(byteCount: 16 << 10, alignment: 1) { buffer -> Int in
                 let count = Glibc.read(file, buffer.baseAddress, buffer.count)
                 if count > 0 { bytes.append(contentsOf: buffer[..<count]) }
@@ -88,6 +93,6 @@ enum SharedCode {
             if count == 0 { return bytes }
             if count < 0, errno != EINTR { return nil }
         }
-        return nil
+        return bytes
     }
 }

@@ -20,7 +20,7 @@ extension WorkerSession {
             state.logs.endLines(time: now, observe: nil)
             if state.functions.loading != nil {
                 state.functions.end(job.version, nil)
-                settleUnloaded(job, lost(end, state), &state)
+                if !mayBeAnothers(end, state) || !job.mayRepeat() { settleUnloaded(job, lost(end, state), &state) }
                 return true
             }
             var activations: [Activation] = []

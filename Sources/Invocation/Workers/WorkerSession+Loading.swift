@@ -9,19 +9,25 @@ extension WorkerSession {
     func load(_ job: Job, _ state: inout State) {
         let number = state.functions.begin()
         state.isShowing = true
+        forgetOthersWords(number, &state)
+        // What is said meanwhile is of no call yet.
+        state.ids = []
         // The file may have to come from a disk.
         Task {
             let code = SharedCode.read(job.version)
             let isLost = self.state.withLock { state in
                 guard state.job === job, state.functions.loading == number, !state.hasEnded else { return false }
-                guard let code else {
+                guard let code, code.count <= FunctionScaling.sharedCodeLimit else {
                     state.functions.end(job.version, nil)
                     state.isShowing = false
                     state.job = nil
                     settleUnloaded(
                         job,
                         StartFailure(
-                            status: .internalError, result: ResultText.error("the function's code cannot be read")),
+                            status: code == nil ? .internalError : .developerError,
+                            result: ResultText.error(
+                                "the function's code "
+                                    + (code == nil ? "cannot be read" : "is too long to share workers"))),
                         &state)
                     return true
                 }
@@ -41,6 +47,7 @@ extension WorkerSession {
         let said = try? JSONValue(parsing: message)
         let kind = said?["loaded"] == nil ? nil : (said?["kind"]?.string).flatMap(HandlerKind.init)
         state.functions.end(job.version, kind)
+        state.functions.grown = (said?["grown"]?.integer ?? 0) << 10
         state.isShowing = false
         if kind != nil {
             if state.killReason == nil { sendFrame(&state) }
@@ -58,34 +65,49 @@ extension WorkerSession {
         return job
     }
 
+    /// What another function wrote after its last answer is not the next one's log.
+    func forgetOthersWords(_ number: Int, _ state: inout State) {
+        guard state.functions.running != number else { return }
+        state.functions.running = number
+        guard !state.logs.isEmpty else { return }
+        state.logs.endLines(time: TimeOfDay.milliseconds, observe: nil)
+        _ = state.logs.take(call: 0)
+    }
+
     /// The function of a job could not be loaded: nothing of it was run.
     func settleUnloaded(_ job: Job, _ failure: StartFailure, _ state: inout State) {
         job.settle(owner.failed(job.calls[job.settled...], job.reference, failure, submitted: job.submitted))
     }
 
+    /// Whether the worker may have ended by what another of its functions did: nothing of the job has run, so that it can
+    /// be tried in another worker.
+    func mayBeAnothers(_ end: WorkerEnd?, _ state: borrowing State) -> Bool {
+        guard case .exited? = end else { return false }
+        return state.killReason == nil && state.misbehaviour == nil && state.functions.count > 0
+    }
+
     /// What a job is told whose function was being loaded when the worker ended.
     func lost(_ end: WorkerEnd?, _ state: borrowing State) -> StartFailure {
-        if state.killReason == .timeout {
-            return StartFailure(
-                status: .timeout,
-                result: ResultText.error(
-                    "the code was not loaded within \(Self.text(milliseconds: version.limits.timeout))"))
+        func failed(_ status: Activation.Status, _ text: String) -> StartFailure {
+            StartFailure(status: status, result: ResultText.error(text))
         }
-        if owner.isStopping {
-            return StartFailure(status: .internalError, result: ResultText.error("the server is stopping"))
+        if owner.isStopping { return failed(.internalError, "the server is stopping") }
+        if let reason = state.misbehaviour {
+            return failed(.developerError, "the function's process was stopped: \(reason)")
+        }
+        switch state.killReason {
+        case .timeout:
+            return failed(
+                .timeout, "the code was not loaded within \(Self.text(milliseconds: version.limits.timeout))")
+        case .idle, .evicted, .startTimeout, .misbehaved:
+            return failed(.internalError, "the function's process was stopped")
+        case nil: break
         }
         switch end {
-        case .exited(let record):
-            return StartFailure(
-                status: .developerError,
-                result: ResultText.error("the code could not be loaded: " + Self.text(record)))
-        case .notStarted(let error):
-            return StartFailure(status: .internalError, result: ResultText.error(error.message))
-        case .launcherLost:
-            return StartFailure(status: .internalError, result: ResultText.error(Self.launcherLost))
-        case nil:
-            return StartFailure(
-                status: .internalError, result: ResultText.error("the function's process does not end"))
+        case .exited(let record): return failed(.developerError, "the code could not be loaded: " + Self.text(record))
+        case .notStarted(let error): return failed(.internalError, error.message)
+        case .launcherLost: return failed(.internalError, Self.launcherLost)
+        case nil: return failed(.internalError, "the function's process does not end")
         }
     }
 }

@@ -269,6 +269,7 @@ final class WorkerSession: FunctionWorker, WorkerHandler {
                 return
             }
             (function, state.handlerKind) = loaded
+            forgetOthersWords(loaded.number, &state)
         }
         let first = job.settled
         let now = TimeOfDay.milliseconds
@@ -349,7 +350,8 @@ final class WorkerSession: FunctionWorker, WorkerHandler {
         if let misbehaviour { self.worker(worker, misbehaved: misbehaviour) }
         if let completed {
             if completed.attachments.isEmpty {
-                let isUsedUp = state.withLock { $0.functions.isFull } || leavesProcesses(worker)
+                let isUsedUp =
+                    state.withLock { $0.functions.isUsedUp(of: version.limits.memory) } || leavesProcesses(worker)
                 if isUsedUp { worker.kill() } else { owner.handle(.finished(id, completed.id)) }
                 owner.complete(completed)
             } else {

@@ -14,10 +14,15 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
 
     /// How long a client may take to read the last answer before the connection is cut.
     private static let lingering = TimeAmount.seconds(2)
+    /// How long the last answer may take to be sent.
+    private static let sending = TimeAmount.seconds(60)
 
     private var state: ConnectionState
     private var timer: Scheduled<Void>?
     private var lastPart = NIODeadline.now()
+    private var isInputClosed = false
+    /// The last answer is on its way.
+    private var isSending = false
 
     init(limits: HTTPLimits) {
         state = ConnectionState(limits: limits)
@@ -57,7 +62,7 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
         context.fireChannelReadComplete()
         // Nobody above asks for more, but what the client still sends must be taken off, or closing would reset the
         // connection and the client could lose the answer.
-        if state.isOver { context.read() }
+        if state.isOver, !isSending { context.read() }
     }
 
     func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
@@ -74,9 +79,37 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
         case .body:
             context.write(data, promise: promise)
         case .end:
-            context.write(data, promise: promise)
-            perform(state.wroteEnd(), context)
+            let action = state.wroteEnd()
+            // What was not read while this was answered did not keep us waiting.
+            lastPart = .now()
+            if action == .closeGently {
+                closeWhenSent(data, promise, context)
+            } else {
+                context.write(data, promise: promise)
+                perform(action, context)
+            }
         }
+    }
+
+    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        if event as? ChannelEvent == .inputClosed { isInputClosed = true }
+        context.fireUserInboundEventTriggered(event)
+    }
+
+    /// Ends the connection behind an answer. To close our side while something waits to be sent, and the client's has ended
+    /// or ends, would close all and lose that (NIO's `BaseStreamSocketChannel.close0`).
+    private func closeWhenSent(_ end: NIOAny, _ promise: EventLoopPromise<Void>?, _ context: ChannelHandlerContext) {
+        timer?.cancel()
+        isSending = true
+        let sent = promise ?? context.eventLoop.makePromise(of: Void.self)
+        let bound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
+        sent.futureResult.whenComplete { _ in
+            let (handler, context) = bound.value
+            handler.isSending = false
+            if handler.isInputClosed { context.close(promise: nil) } else { handler.closeGently(context) }
+        }
+        timer = context.eventLoop.scheduleTask(in: Self.sending) { bound.value.1.close(promise: nil) }
+        context.writeAndFlush(end, promise: sent)
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {

@@ -84,7 +84,10 @@ struct ConnectionState {
 
     /// The time that was set has passed.
     mutating func timePassed() -> Action {
-        if isReading { return tooSlow() }
+        if isReading {
+            // While an earlier request is answered nothing more may be read: the silence need not be the client's.
+            return unanswered > 1 && !isAnswering ? .wait(seconds: limits.bodyPauseSeconds) : tooSlow()
+        }
         guard unanswered <= 0 else { return .none }
         isOver = true
         return .close

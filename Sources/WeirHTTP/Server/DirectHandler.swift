@@ -26,6 +26,8 @@ final class DirectHandler: ChannelDuplexHandler, RemovableChannelHandler {
     private var isReadHeld = false
     private var isQuiesceHeld = false
     private var isInputClosedHeld = false
+    /// An answer has said that the connection ends: nothing that came behind its request is done.
+    private var isClosing = false
     private var executor: LoopExecutor?
     private var date = HTTPDate()
 
@@ -37,6 +39,7 @@ final class DirectHandler: ChannelDuplexHandler, RemovableChannelHandler {
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        guard !isClosing else { return }
         let part = unwrapInboundIn(data)
         if path.isAnswering {
             waiting.append(part)
@@ -92,13 +95,25 @@ final class DirectHandler: ChannelDuplexHandler, RemovableChannelHandler {
         response.headerFields[.server] = HTTPFace.serverName
         if isQuiesceHeld || head?.headerFields[.connection]?.lowercased() == "close" {
             response.headerFields[.connection] = "close"
+            // RFC 9112 §9.6: the client will send them again elsewhere.
+            isClosing = true
+            waiting.removeAll()
         }
         head = nil
         context.write(wrapOutboundOut(.head(response)), promise: nil)
         if body.readableBytes > 0 { context.write(wrapOutboundOut(.body(body)), promise: nil) }
-        context.writeAndFlush(wrapOutboundOut(.end(nil)), promise: nil)
+        let sent = isInputClosedHeld ? context.eventLoop.makePromise(of: Void.self) : nil
+        context.writeAndFlush(wrapOutboundOut(.end(nil)), promise: sent)
         path.answered()
         resume(context)
+        if let sent, !path.isAnswering {
+            isInputClosedHeld = false
+            let bound = NIOLoopBound(context, eventLoop: context.eventLoop)
+            // Whoever hears of it closes the connection, and with it what is not sent yet.
+            sent.futureResult.whenComplete { _ in
+                bound.value.fireUserInboundEventTriggered(ChannelEvent.inputClosed)
+            }
+        }
     }
 
     /// Goes on with what came, or was asked, while an answer was made.
@@ -113,10 +128,6 @@ final class DirectHandler: ChannelDuplexHandler, RemovableChannelHandler {
         if isReadHeld {
             isReadHeld = false
             context.read()
-        }
-        if isInputClosedHeld, !path.isAnswering {
-            isInputClosedHeld = false
-            context.fireUserInboundEventTriggered(ChannelEvent.inputClosed)
         }
     }
 

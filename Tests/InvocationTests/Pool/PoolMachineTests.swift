@@ -8,11 +8,12 @@ struct PoolMachineTests {
     private typealias Action = PoolMachine.Action
 
     private static func machine(
-        workers: Int = 4, concurrency: Int = 2, timeout: Int64 = 1_000, pools: Int = 2,
+        workers: Int = 4, overlap: Int = 0, concurrency: Int = 2, timeout: Int64 = 1_000, pools: Int = 2,
         _ change: (inout PoolMachine.Definition) -> Void = { _ in }
     ) -> PoolMachine {
         var configuration = PoolMachine.Configuration()
         configuration.maximumWorkers = workers
+        configuration.overlap = overlap
         configuration.idleGrace = 500
         configuration.minimumStartTime = 2_000
         configuration.freezeAfter = nil
@@ -161,6 +162,22 @@ struct PoolMachineTests {
         #expect(send(&machine, .submitted(4, 4, calls: 1), at: 31) == ["kill 1 (evicted)"])
         #expect(send(&machine, .ended(1, requeue: []), at: 40) == ["start 3 for 3 (no_worker, exec)"])
         #expect(send(&machine, .ended(2, requeue: []), at: 41) == ["start 4 for 4 (no_worker, exec)"])
+    }
+
+    @Test func whatLeavesIsNotWaitedForAsLongAsFewDo() {
+        var machine = Self.machine(workers: 2, overlap: 1, pools: 4)
+        for pool in 1...2 {
+            _ = send(&machine, .submitted(pool, pool, calls: 1))
+            _ = send(&machine, .ready(pool))
+        }
+        _ = send(&machine, .finished(1, 1), at: 10)
+        _ = send(&machine, .finished(2, 2), at: 20)
+        let first = send(&machine, .submitted(3, 3, calls: 1), at: 30)
+        #expect(first == ["kill 1 (evicted)", "start 3 for 3 (no_worker, exec)"])
+        // One more may go, but comes to be only when one of them has gone.
+        #expect(send(&machine, .submitted(4, 4, calls: 1), at: 31) == ["kill 2 (evicted)"])
+        #expect(send(&machine, .ended(2, requeue: []), at: 40) == ["start 4 for 4 (no_worker, exec)"])
+        #expect(send(&machine, .ended(1, requeue: []), at: 41) == [])
     }
 
     @Test func aProgramThatEndsAfterItsAnswerIsUsedOnce() {

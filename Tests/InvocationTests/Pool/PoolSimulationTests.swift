@@ -13,6 +13,7 @@ struct PoolSimulationTests {
     private static func configuration(_ random: inout SeededGenerator) -> PoolMachine.Configuration {
         var configuration = PoolMachine.Configuration()
         configuration.maximumWorkers = Int.random(in: 1...8, using: &random)
+        configuration.overlap = Int.random(in: 0...2, using: &random)
         configuration.memoryBudget = Bool.random(using: &random) ? .max : Int64.random(in: 20...100, using: &random)
         configuration.idleGrace = Int64.random(in: 10...2_000, using: &random)
         configuration.freezeAfter = Bool.random(using: &random) ? Int64.random(in: 0...50, using: &random) : nil

@@ -6,15 +6,18 @@ extension PoolWorld {
     func check() {
         let configuration = machine.configuration
         let workers = processes.values.filter { $0.pool != nil }
-        expect(workers.count <= configuration.maximumWorkers, "\(workers.count) workers")
+        expect(workers.count <= configuration.maximumWorkers + configuration.overlap, "\(workers.count) workers")
+        let staying = workers.count { !$0.isDying }
+        expect(staying <= configuration.maximumWorkers, "\(staying) workers that stay")
         var memory: Int64 = 0
+        var leaving: [Int64] = []
         var perPool: [Int: Int] = [:]
         var perNamespace: [String: Int] = [:]
         var perFunction: [String: Int] = [:]
         var perKey: [String: Int] = [:]
         for worker in workers {
             guard let pool = worker.pool, let definition = definitions[pool] else { continue }
-            memory += definition.memory
+            if worker.isDying { leaving.append(definition.memory) } else { memory += definition.memory }
             perPool[pool, default: 0] += 1
             perNamespace[definition.namespace, default: 0] += worker.jobs.count
             perFunction[definition.namespace + "/" + definition.function, default: 0] += worker.jobs.count
@@ -25,7 +28,9 @@ extension PoolWorld {
                 }
             }
         }
-        expect(memory <= configuration.memoryBudget, "\(memory) bytes promised of \(configuration.memoryBudget)")
+        // Of those that are dying only a few are not counted.
+        let counted = memory + leaving.sorted().dropLast(configuration.overlap).reduce(0, +)
+        expect(counted <= configuration.memoryBudget, "\(counted) bytes promised of \(configuration.memoryBudget)")
         for (pool, count) in perPool {
             expect(count <= definitions[pool]?.ceiling ?? 0, "\(count) workers of pool \(pool)")
         }
@@ -55,6 +60,7 @@ extension PoolWorld {
     private func checkBooks() {
         expect(machine.memoryUsed == machine.workers.values.reduce(0) { $0 + $1.memory }, "memory")
         expect(machine.dying == machine.workers.values.count { $0.isDying }, "dying")
+        expect(machine.leaving == machine.workers.values.count { $0.isLeaving }, "leaving")
         let wanted = machine.pools.values.reduce(0) { $0 + ($1.isAhead ? 0 : $1.wanted) }
         expect(machine.wantedPlaces == wanted, "wanted places \(machine.wantedPlaces), not \(wanted)")
         for (pool, state) in machine.pools {

@@ -136,6 +136,57 @@ struct SharedWorkerTests {
         }
     }
 
+    /// What one function has left in the memory of a worker must not be another one's failure.
+    @Test func aWorkerThatIsFullIsReplacedBeforeTheNextFunctionSuffers() async throws {
+        try await withInvoker { fixture in
+            var cold = 0
+            for number in 0..<12 {
+                let function = try shared(
+                    fixture, "large\(number)",
+                    "kept = bytearray(24 << 20)\ndef main(args): return len(kept)"
+                ) { $0.memory = 128 << 20 }
+                let activation = await fixture.call(function)
+                #expect(activation.status == .success, "\(number): \(activation.errorText)")
+                if activation.coldStart != nil { cold += 1 }
+            }
+            #expect(cold > 1)
+        }
+    }
+
+    /// A thread that a function left ends the process while another one is loaded: that one is loaded elsewhere.
+    @Test func aWorkerThatAnotherFunctionEndsIsNoFaultOfTheOneThatIsLoaded() async throws {
+        try await withInvoker { fixture in
+            let bomb = try shared(
+                fixture, "bomb",
+                "import os, threading\ndef main(args):\n    threading.Timer(0.05, lambda: os._exit(9)).start()\n    return 1"
+            )
+            let slow = try shared(
+                fixture, "slow", "import time\ntime.sleep(0.3)\ndef main(args): return \"loaded\"")
+            #expect(await fixture.call(bomb).json == 1)
+            let activation = await fixture.call(slow)
+            #expect(activation.json == "loaded", "\(activation.errorText)")
+        }
+    }
+
+    @Test func whatAnotherAPIGaveACallIsGoneForTheNextFunction() async throws {
+        try await withInvoker { fixture in
+            let action = try shared(
+                fixture, "action", "import os\ndef main(args): return os.environ.get(\"__OW_API_KEY\")")
+            let code =
+                "import os\nfound = os.environ.get(\"__OW_API_KEY\")\ndef handle(event, context): return [found, os.environ.get(\"__OW_API_KEY\")]"
+            let before = try shared(fixture, "before", code)
+            #expect(await fixture.call(before, events: [event("a")]).first?.json == [nil, nil])
+            var call = FunctionCall(input: .arguments([:]))
+            call.environment = Array(#"{"__OW_API_KEY":"secret"}"#.utf8)
+            #expect(await fixture.invoker.invoke(action, call: call).json == "secret")
+            #expect(await fixture.call(before, events: [event("b")]).first?.json == [nil, nil])
+            let after = try shared(fixture, "after", code)
+            #expect(await fixture.invoker.invoke(action, call: call).json == "secret")
+            #expect(await fixture.call(after, events: [event("c")]).first?.json == [nil, nil])
+            #expect(await fixture.call(action).json == .null)
+        }
+    }
+
     @Test func aCallThatEndsTheWorkerCostsTheOthersNothing() async throws {
         try await withInvoker { fixture in
             let good = try shared(fixture, "good", Self.counting)

@@ -124,6 +124,7 @@ extension PoolMachine {
             // Nobody is sent away for what is ahead of need, and all behind this one are ahead of need, too.
             if turn.isAhead { break }
             makeRoom(for: pool, of: number, now, &actions)
+            if self.obstacle(for: pool, of: number, isAhead: false) == nil { continue }
             guard obstacle == .memory else { break }
             // Memory may be short for this one and yet enough for others.
             namespaces[number].wants.remove(pool)

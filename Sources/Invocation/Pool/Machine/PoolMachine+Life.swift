@@ -208,6 +208,11 @@ extension PoolMachine {
         workers[worker]?.phase = .killed
         workers[worker]?.since = now
         if state.phase != .retired { beginDying(worker, state, now) }
+        if state.phase == .idle {
+            workers[worker]?.isLeaving = true
+            leaving += 1
+            memoryLeaving += state.memory
+        }
         counters.note(killed: reason)
         actions.append(.kill(worker, reason))
         workers[worker]?.due = .max
@@ -237,6 +242,10 @@ extension PoolMachine {
         pools[before.pool]?.workers -= 1
         pools[before.pool]?.dying -= 1
         dying -= 1
+        if before.isLeaving {
+            leaving -= 1
+            memoryLeaving -= before.memory
+        }
         memoryUsed -= before.memory
         memoryDying -= before.memory
         serve(before.pool, now, &actions)

@@ -1,13 +1,17 @@
 /// What fits into the machine, and who goes when something does not.
 extension PoolMachine {
-    /// Workers that count against the places: those that are dying still do.
-    var livingWorkers: Int { workers.count }
+    /// Workers that count against the places: those that are dying still do, but for a few that were idle.
+    private var placesTaken: Int { workers.count - min(leaving, configuration.overlap) }
+    /// The same of memory.
+    private var memoryTaken: Int64 { memoryUsed - (leaving <= configuration.overlap ? memoryLeaving : 0) }
+    /// Dying workers whose places are taken already.
+    private var replaced: Int { max(0, workers.count - configuration.maximumWorkers) }
 
     /// Why a pool cannot have a worker more now; `nil` when it can.
     func obstacle(for pool: Pool, of number: Int, isAhead: Bool) -> Obstacle? {
-        let free = configuration.maximumWorkers - livingWorkers
+        let free = configuration.maximumWorkers - placesTaken
         if free <= 0 { return .workers }
-        if memoryUsed + (pools[pool]?.definition.memory ?? 0) > configuration.memoryBudget { return .memory }
+        if memoryTaken + (pools[pool]?.definition.memory ?? 0) > configuration.memoryBudget { return .memory }
         if free <= reserved(against: number, isAhead: isAhead) { return .share }
         return nil
     }
@@ -23,8 +27,9 @@ extension PoolMachine {
         let memory = pools[pool]?.definition.memory ?? 0
         let reserved = reserved(against: number, isAhead: false)
         while true {
-            let staying = livingWorkers - dying
-            let lacksPlaces = dying < wantedPlaces && staying + wantedPlaces + reserved > configuration.maximumWorkers
+            let staying = workers.count - dying
+            let lacksPlaces =
+                dying - replaced < wantedPlaces && staying + wantedPlaces + reserved > configuration.maximumWorkers
             let lacksMemory = memoryUsed - memoryDying + memory > configuration.memoryBudget
             guard lacksPlaces || lacksMemory, let victim = victim(for: number) else { return }
             kill(victim, .evicted, now, &actions)

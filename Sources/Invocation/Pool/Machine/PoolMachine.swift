@@ -18,6 +18,9 @@ struct PoolMachine: Sendable {
     struct Configuration: Sendable {
         /// Workers of all pools together; stems and zygotes come on top.
         var maximumWorkers = 64
+        /// Idle workers that were sent away and have not ended yet, in whose places others start already: an end takes as
+        /// long as a start.
+        var overlap = 0
         /// What the memory limits of all workers together may be, bytes.
         var memoryBudget: Int64 = .max
         /// How long an idle worker waits for work before it goes, milliseconds, where a version does not say.
@@ -172,6 +175,8 @@ struct PoolMachine: Sendable {
         var isFrozen = false
         /// A call's time is over: it takes nothing new and goes when the others are done.
         var isDraining = false
+        /// Was idle when it was killed: it ends at once, and does nothing until then.
+        var isLeaving = false
         /// Starts or runs: counts as use of the namespace's share.
         var isOccupying = false
 
@@ -246,6 +251,9 @@ struct PoolMachine: Sendable {
     var memoryUsed: Int64 = 0
     var memoryDying: Int64 = 0
     var dying = 0
+    /// Those of the dying that were idle.
+    var leaving = 0
+    var memoryLeaving: Int64 = 0
     /// Places that jobs wait for.
     var wantedPlaces = 0
     var shares = Shares()
