@@ -32,37 +32,40 @@ def warm():
     gc.freeze()
 
 
-SETTINGS = (
-    b'{"directory":"/code","entry":"f.py","namespace":"default","name":"f","version":"0","timeout":60000,"params":{},'
-    b'"marker":"0","answerLimit":1048576}')
-CALL = b'[1,[["0",null,{"a":1},-1,0,0]]]'
-MAIN = "def main(args):\n    return {\"ok\": True}\n"
+MAIN = "def main(args): return {}"
 
 
 def frame(text):
     return (len(text) + 4).to_bytes(4, "little") + len(text).to_bytes(4, "little") + text
 
 
+SETTINGS_FRAME = frame(
+    b'{"directory":"/code","entry":"f.py","namespace":"default","name":"f","version":"0","timeout":60000,"params":{},'
+    b'"marker":"0","answerLimit":1048576}')
+CALL_FRAME = frame(b'[1,[["0",null,{"a":1},-1,0,0]]]')
+
+
 def rehearse():
     """In a fork that waits: does what its first call will do. What is written to meanwhile, reference counts above all, are
     pages that it shared with the zygote; each costs a fault and a copy, which nobody waits for now."""
+    from .serving import settle_down
+
+    first_call()
+    # What the rehearsal has made goes; the first call's own takes its place.
+    settle_down()
+
+
+def first_call():
     from .jsontext import encode
     from .loading import handler_in
-    from .serving import run_arguments, run_events, settle_down
+    from .serving import run_arguments
     from .wire import head
 
-    settings, _ = head(frame(SETTINGS))
+    settings, _ = head(SETTINGS_FRAME)
     module = type(gc)("rehearsal")
     exec(compile(MAIN, "rehearsal", "exec", dont_inherit=True), module.__dict__)
     handler, name, kind = handler_in(module, settings)
     lines = []
     encode({"ready": True, "handler": name, "kind": kind}).encode()
-    for _ in range(2):
-        calls = frame(CALL)
-        (_, items), base = head(calls)
-        run_arguments(handler, items, calls, base, lines.append)
-    exec(compile(HANDLER, "rehearsal", "exec", dont_inherit=True), module.__dict__)
-    data = b'{"a":1}'
-    event = {"specversion": "1.0", "id": "1", "source": "/s", "type": "t"}
-    run_events(module.handle, [["0", "k", event, 1, 0, len(data)]], data, 0, lines.append)
-    settle_down()
+    (_, items), base = head(CALL_FRAME)
+    run_arguments(handler, items, CALL_FRAME, base, lines.append)
