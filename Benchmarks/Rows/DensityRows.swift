@@ -18,10 +18,13 @@ enum DensityRows {
             directory: directory, arguments: ["--workers", "120", "--idle-grace", "10m"])
         defer { server.stop() }
         for number in 0..<count {
-            try await server.function("idle-\(number)", code + "# \(number)\n")
+            // Small limits: all of them together must fit into the budget of memory, or some are sent away.
+            try await server.function("idle-\(number)", code + "# \(number)\n", ["memory": "64MiB"])
             _ = try await server.call(
                 "POST", "/v1/functions/idle-\(number)/invoke?blocking=true", body: Array("{}".utf8))
         }
+        let idle = try await server.call("GET", "/v1/workers")["workers"]?["idle"]?.integer ?? 0
+        guard idle >= Int64(count) else { throw BenchError("of \(count) workers only \(idle) are idle") }
         let processes = server.processes.dropFirst()
         let total = processes.reduce(0.0) { $0 + Program.proportionalMemory(of: $1) }
         report.add(
