@@ -44,8 +44,7 @@ static void forget(const struct ranges *ranges, uintptr_t begin, uintptr_t end) 
 }
 
 void weir_forget_program_pages(void) {
-    static struct ranges ranges;
-    ranges.count = ranges.is_patched = 0;
+    struct ranges ranges = {.count = 0};
     dl_iterate_phdr(collect, &ranges);
     // Only what still is a mapping of a file: some libraries move code into memory of their own (proc_pid_maps(5)).
     FILE *maps = ranges.is_patched || getenv("LD_PRELOAD") ? NULL : fopen("/proc/self/maps", "re");

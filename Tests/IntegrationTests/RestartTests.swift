@@ -157,18 +157,21 @@ import Testing
         #expect(server.stop() == 0)
     }
 
-    @Test func aFullDiskIsSaidAndNothingIsLost() async throws {
+    /// A folder that soon is full; `nil`, said aloud, where it cannot be had. Who asked unmounts it.
+    private func smallDisk(in folder: TemporaryDirectory) async throws -> String? {
         guard getuid() == 0 else {
             print("skipped: mounting a small file system needs root")
-            return
+            return nil
         }
+        let path = folder.file("data")
+        let mounted = try await Command.shell("mkdir '\(path)' && mount -t tmpfs -o size=24m,mode=700 tmpfs '\(path)'")
+        if mounted.status != 0 { print("skipped: a tmpfs cannot be mounted: \(mounted.errors)") }
+        return mounted.status == 0 ? path : nil
+    }
+
+    @Test func aFullDiskIsSaidAndNothingIsLost() async throws {
         let folder = try TemporaryDirectory("weir-full")
-        let data = folder.file("data")
-        let mounted = try await Command.shell("mkdir '\(data)' && mount -t tmpfs -o size=24m,mode=700 tmpfs '\(data)'")
-        guard mounted.status == 0 else {
-            print("skipped: a tmpfs cannot be mounted: \(mounted.errors)")
-            return
-        }
+        guard let data = try await smallDisk(in: folder) else { return }
         defer { umount2(data, Int32(MNT_DETACH)) }
         let server = try await ServerProcess(data: data)
         let client = server.client
@@ -211,17 +214,8 @@ import Testing
 
     /// Code, versions and records of runs need room; what is deployed runs without.
     @Test func onAFullDiskWhatIsDeployedRunsAndWhatIsNewIsRefused() async throws {
-        guard getuid() == 0 else {
-            print("skipped: mounting a small file system needs root")
-            return
-        }
         let folder = try TemporaryDirectory("weir-full")
-        let data = folder.file("data")
-        let mounted = try await Command.shell("mkdir '\(data)' && mount -t tmpfs -o size=24m,mode=700 tmpfs '\(data)'")
-        guard mounted.status == 0 else {
-            print("skipped: a tmpfs cannot be mounted: \(mounted.errors)")
-            return
-        }
+        guard let data = try await smallDisk(in: folder) else { return }
         defer { umount2(data, Int32(MNT_DETACH)) }
         let server = try await ServerProcess(data: data)
         let client = server.client

@@ -11,7 +11,6 @@ import Testing
         private struct State {
             var mine: Set<TopicPartition> = []
             var losses = 0
-            var returns = 0
             var isReleasing = false
             var mayRelease = false
             var words: [String] = []
@@ -42,15 +41,25 @@ import Testing
         }
     }
 
+    /// A member that has all partitions of the topic `a`.
+    private func joined(
+        _ kafka: MockKafka, _ notes: Notes, _ properties: [KafkaProperty] = [], isSlow: Bool = false,
+        log: Logger = quietLogger()
+    ) async throws -> KafkaMember {
+        kafka.topic("a", partitions: 3)
+        let member = try KafkaMember(
+            try settings(kafka.bootstrap, properties), group: "g", handler: notes.handler(isSlow: isSlow), log: log)
+        try member.subscribe(["a"])
+        await waitUntil { notes.mine.count == 3 }
+        return member
+    }
+
     /// UNKNOWN_MEMBER_ID, ILLEGAL_GENERATION.
     @Test(arguments: [25, 22] as [Int32])
     func `what the group has given to another comes back`(_ error: Int32) async throws {
         let kafka = try MockKafka(brokers: 1)
-        kafka.topic("a", partitions: 3)
         let notes = Notes()
-        let member = try KafkaMember(
-            try settings(kafka.bootstrap), group: "g", handler: notes.handler(), log: quietLogger())
-        try member.subscribe(["a"])
+        let member = try await joined(kafka, notes)
         for round in 1...3 {
             await waitUntil { notes.mine.count == 3 && member.hasJoined }
             kafka.fail(.heartbeat, with: [error])
@@ -63,12 +72,8 @@ import Testing
 
     @Test func `what is lost with the brokers comes back with them`() async throws {
         let kafka = try MockKafka(brokers: 1)
-        kafka.topic("a", partitions: 3)
         let notes = Notes()
-        let member = try KafkaMember(
-            try settings(kafka.bootstrap), group: "g", handler: notes.handler(), log: quietLogger())
-        try member.subscribe(["a"])
-        await waitUntil { notes.mine.count == 3 }
+        let member = try await joined(kafka, notes)
         kafka.down(1)
         await waitUntil { notes.losses == 1 && notes.mine.isEmpty }
         kafka.up(1)
@@ -78,14 +83,10 @@ import Testing
 
     @Test func `what is lost while it is being given up does not keep the member out`() async throws {
         let kafka = try MockKafka(brokers: 1)
-        kafka.topic("a", partitions: 3)
         kafka.topic("b", partitions: 2)
         let notes = Notes()
-        let member = try KafkaMember(
-            try settings(kafka.bootstrap, [KafkaProperty("debug", "cgrp")]), group: "g",
-            handler: notes.handler(isSlow: true), log: HookedLog.logger { notes.note($0) })
-        try member.subscribe(["a"])
-        await waitUntil { notes.mine.count == 3 }
+        let member = try await joined(
+            kafka, notes, [KafkaProperty("debug", "cgrp")], isSlow: true, log: HookedLog.logger { notes.note($0) })
         try member.subscribe(["b"])
         await waitUntil { notes.isReleasing }
         kafka.fail(.heartbeat, with: [25])
@@ -97,13 +98,8 @@ import Testing
 
     @Test func `a static member that another has replaced is told of`() async throws {
         let kafka = try MockKafka(brokers: 1)
-        kafka.topic("a", partitions: 3)
         let notes = Notes()
-        let member = try KafkaMember(
-            try settings(kafka.bootstrap, [KafkaProperty("group.instance.id", "one")]), group: "g",
-            handler: notes.handler(), log: quietLogger())
-        try member.subscribe(["a"])
-        await waitUntil { notes.mine.count == 3 }
+        let member = try await joined(kafka, notes, [KafkaProperty("group.instance.id", "one")])
         // FENCED_INSTANCE_ID.
         kafka.fail(.heartbeat, with: [82])
         await waitUntil { notes.losses == 1 }

@@ -158,6 +158,16 @@ def run_batch(handler, calls, frame, base, add):
 RUN = {"event": run_events, "arguments": run_arguments, "batch": run_batch}
 
 
+def run_frame(handler, kind, number, calls, frame, base, answers):
+    """Runs the calls of a frame and sends what they answer."""
+    state.frame = number
+    state.sequence += 1 << 32
+    state.index = 0
+    answers.begin(number, 1 if kind == "batch" else len(calls))
+    RUN[kind](handler, calls, frame, base, answers.add)
+    answers.flush()
+
+
 def main(is_stem=False):
     """The life of a runner that was started as a program."""
     os.set_inheritable(CONTROL, False)
@@ -207,15 +217,9 @@ def serve(control):
         serve_overlapping(control, handler, kind, overlap)
     control.frame(encode(hello).encode() + b"\n")
     answers = Answers(control)
-    run = RUN[kind]
     while True:
         frame = control.read()
         (number, calls), base = head(frame)
-        state.frame = number
-        state.sequence += 1 << 32
-        state.index = 0
-        answers.begin(number, 1 if kind == "batch" else len(calls))
-        run(handler, calls, frame, base, answers.add)
-        answers.flush()
+        run_frame(handler, kind, number, calls, frame, base, answers)
         # The frame is let go before the wait for the next one.
         frame = calls = None

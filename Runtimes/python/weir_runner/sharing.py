@@ -9,7 +9,7 @@ from .events import Function
 from .jsontext import encode
 from .loading import handler_in, system_packages
 from .logs import flush_logs, state
-from .serving import RUN, set_variables, settle_down, variables
+from .serving import run_frame, set_variables, settle_down, variables
 from .wire import Answers, head
 
 
@@ -78,11 +78,6 @@ def serve_shared(control, settings):
         # What a call was given by another API is not for the next function.
         if variables and kind != "arguments":
             set_variables({})
-        state.frame = number
-        state.sequence += 1 << 32
-        state.index = 0
-        answers.begin(number, 1 if kind == "batch" else len(calls))
-        RUN[kind](handler, calls, frame, base, answers.add)
-        answers.flush()
+        run_frame(handler, kind, number, calls, frame, base, answers)
         # The frame is let go before the wait for the next one.
         frame = message = calls = None

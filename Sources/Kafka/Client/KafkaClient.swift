@@ -135,7 +135,13 @@ final class KafkaClient: Sendable {
     /// this thread that ends it.
     ///
     /// A rebalance that librdkafka has told of is answered by this: its close waits for that answer as long as it takes.
-    func answer<Result>(_ body: (OpaquePointer) -> Result) -> Result { body(pointer) }
+    func answer(
+        _ event: KafkaEvent, assign: ([TopicPartition], OpaquePointer) -> Void,
+        revoke: ([TopicPartition], OpaquePointer) -> Void
+    ) {
+        let isAssignment = event.error == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS
+        isAssignment ? assign(event.partitions, pointer) : revoke(event.partitions, pointer)
+    }
 
     /// Runs a call that blocks, on a thread of its own; for what is asked seldom.
     func blocking<Success: Sendable>(

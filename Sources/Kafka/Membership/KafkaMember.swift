@@ -218,14 +218,8 @@ package final class KafkaMember: Sendable {
     // MARK: On the client's thread
 
     private static func rebalance(_ client: KafkaClient, _ core: Core, _ event: KafkaEvent) {
-        let partitions = event.partitions
-        client.answer { pointer in
-            if event.error == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS {
-                assign(partitions, client, pointer, core)
-            } else {
-                revoke(partitions, client, pointer, core)
-            }
-        }
+        client.answer(
+            event, assign: { assign($0, client, $1, core) }, revoke: { revoke($0, client, $1, core) })
     }
 
     private static func assign(

@@ -257,7 +257,8 @@ struct Maintenance: Service {
     func run() async throws {
         // Ends by cancellation, which is no failure: thrown on, it would cut short how the services before it end.
         try? await cancelWhenGracefulShutdown {
-            // What starting needed of the program need not stay in memory.
+            // What starting needed of the program need not stay in memory. Nothing tells when all services have begun, and
+            // too early only gives back less.
             try await Task.sleep(for: .seconds(1))
             weir_forget_program_pages()
             while true {

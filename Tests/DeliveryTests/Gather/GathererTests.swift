@@ -54,12 +54,10 @@ private struct FatedStore: StateStore {
     }
 }
 
-private final class FatedChannel: Channel {
-    let channel: MemoryChannel
+private final class FatedChannel: ForwardingChannel {
+    let channel: any Channel
     let fate: Fate
     let isDoneAtTheEnd: Bool
-    var name: String { channel.name }
-    var partitionCount: Int { channel.partitionCount }
 
     init(channel: MemoryChannel, fate: Fate, isDoneAtTheEnd: Bool) {
         (self.channel, self.fate, self.isDoneAtTheEnd) = (channel, fate, isDoneAtTheEnd)
@@ -70,17 +68,6 @@ private final class FatedChannel: Channel {
         let outcomes = isDone ? try await channel.append(events) : []
         if !isTold { throw ChannelError(.ioFailure, "the process has died") }
         return outcomes
-    }
-
-    func bounds(ofPartition partition: Int) -> OffsetBounds { channel.bounds(ofPartition: partition) }
-    func read(partition: Int, from offset: UInt64, limit: ReadLimit) async throws(ChannelError) -> RecordBatch {
-        try await channel.read(partition: partition, from: offset, limit: limit)
-    }
-    func offset(partition: Int, atOrAfter milliseconds: Int64) async throws(ChannelError) -> UInt64 {
-        try await channel.offset(partition: partition, atOrAfter: milliseconds)
-    }
-    func waitForRecords(partition: Int, from offset: UInt64) async {
-        await channel.waitForRecords(partition: partition, from: offset)
     }
 }
 

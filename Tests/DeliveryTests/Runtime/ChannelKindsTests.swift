@@ -137,8 +137,8 @@ private struct ChannelKind: Sendable, CustomTestStringConvertible {
 }
 
 /// A channel of which is known what was appended to it, by how often the channel said so.
-private final class CountedChannel: Channel {
-    private let channel: any Channel
+private final class CountedChannel: ForwardingChannel {
+    let channel: any Channel
     let counts: Counts
 
     final class Counts: Sendable {
@@ -149,11 +149,6 @@ private final class CountedChannel: Channel {
 
     init(_ channel: any Channel, _ counts: Counts) { (self.channel, self.counts) = (channel, counts) }
 
-    var name: String { channel.name }
-    var partitionCount: Int { channel.partitionCount }
-    var sharing: (any PartitionSharing)? { channel.sharing }
-    var appendMarks: [UInt64]? { channel.appendMarks }
-
     func append(_ events: [EventRecord]) async throws(ChannelError) -> [AppendOutcome] {
         let outcomes = try await channel.append(events)
         for (event, outcome) in zip(events, outcomes) {
@@ -161,18 +156,6 @@ private final class CountedChannel: Channel {
         }
         return outcomes
     }
-    func bounds(ofPartition partition: Int) -> OffsetBounds { channel.bounds(ofPartition: partition) }
-    func refreshBounds() async throws(ChannelError) { try await channel.refreshBounds() }
-    func read(partition: Int, from offset: UInt64, limit: ReadLimit) async throws(ChannelError) -> RecordBatch {
-        try await channel.read(partition: partition, from: offset, limit: limit)
-    }
-    func offset(partition: Int, atOrAfter milliseconds: Int64) async throws(ChannelError) -> UInt64 {
-        try await channel.offset(partition: partition, atOrAfter: milliseconds)
-    }
-    func waitForRecords(partition: Int, from offset: UInt64) async {
-        await channel.waitForRecords(partition: partition, from: offset)
-    }
-    func recall(from marks: [UInt64]) { channel.recall(from: marks) }
 }
 
 @Suite("Delivery from each kind of channel", .timeLimit(.minutes(5)))
