@@ -53,6 +53,25 @@ import Testing
         }
     }
 
+    @Test func onlyOneFileOfModerateLengthSharesWorkers() async throws {
+        let house = try House()
+        let spec: JSONValue = ["file": "main.py", "scale": ["shared": true]]
+        let (_, version) = try await house.put("one", "def main(args): return 1", spec)
+        #expect(version.limits.scaling.isShared)
+        let long = "def main(args): return 1\n#" + String(repeating: "x", count: FunctionScaling.sharedCodeLimit)
+        let tooLong = await house.message { _ in try await house.put("long", long, spec) }
+        #expect(tooLong?.contains("functions share workers up to 1048576") == true, "\(tooLong ?? "")")
+        let archive = ZipBuilder([.init("__main__.py", "import other"), .init("other.py", "x = 1")]).build()
+        let twoFiles = await house.message {
+            try await $0.put(
+                namespace: "default", name: "two",
+                FunctionUpload(
+                    spec: ["file": "f.zip", "runtime": "python", "scale": ["shared": true]], code: archive,
+                    filename: "f.zip"))
+        }
+        #expect(twoFiles?.contains("the code is 2 files") == true, "\(twoFiles ?? "")")
+    }
+
     @Test func aFunctionIsMadeChangedAndLeftAsItIs() async throws {
         let house = try House()
         let (made, first) = try await house.put("lib/f", "x = 1")

@@ -157,6 +157,23 @@ import Testing
         #expect(server.stop() == 0)
     }
 
+    /// Pages of the program's file, which is most of what starting touches.
+    @Test func whatStartingNeededOfTheProgramIsGivenBack() async throws {
+        let folder = try TemporaryDirectory("weir-pages")
+        let server = try await ServerProcess(data: folder.file("data"))
+        func resident() throws -> Int {
+            let text = try String(contentsOfFile: "/proc/\(server.pid)/status", encoding: .utf8)
+            let line = try #require(text.split(separator: "\n").first { $0.hasPrefix("RssFile:") })
+            return try #require(Int(line.filter(\.isNumber)))
+        }
+        let first = try resident()
+        let isGivenBack = try await eventually { try resident() < first * 3 / 4 }
+        #expect(isGivenBack, "\(first) kB at first")
+        // All of it still works, at its first use and later.
+        for _ in 0..<2 { #expect(try await server.client.call("GET", "/v1/status").status == 200) }
+        #expect(server.stop() == 0)
+    }
+
     /// A folder that soon is full; `nil`, said aloud, where it cannot be had. Who asked unmounts it.
     private func smallDisk(in folder: TemporaryDirectory) async throws -> String? {
         guard getuid() == 0 else {

@@ -171,6 +171,26 @@ struct SharedWorkerTests {
         }
     }
 
+    @Test func whatAFunctionSaysAfterItsAnswerIsNotTheNextOnesLog() async throws {
+        // A frozen worker says nothing before it is thawed for the next call, whose words these are then.
+        try await withInvoker(configure: { $0.freezeAfter = nil }) { fixture in
+            let late = try shared(
+                fixture, "late",
+                "import threading\ndef main(args): threading.Timer(0.05, lambda: print(\"late\", flush=True)).start()")
+            let next = try shared(fixture, "next", "print(\"loading\")\ndef main(args): print(\"called\")")
+            // Once for a function that is loaded by that, once for one that is there already.
+            for expected in [["loading", "called"], ["called"]] {
+                _ = await fixture.call(late)
+                await eventually("the late line has come") {
+                    fixture.invoker.state.withLock { Array($0.sessions.values) }.contains { session in
+                        (session as? WorkerSession)?.state.withLock { !$0.logs.isEmpty } == true
+                    }
+                }
+                #expect(await fixture.call(next).logText == expected)
+            }
+        }
+    }
+
     @Test func whatAnotherAPIGaveACallIsGoneForTheNextFunction() async throws {
         try await withInvoker { fixture in
             let action = try shared(
