@@ -215,18 +215,6 @@ import Testing
         }
     }
 
-    /// What stands behind an answer that says close is not done: its client will ask again elsewhere.
-    @Test func nothingIsDoneBehindAnAnswerThatCloses() async throws {
-        let face = try TestFace()
-        try await Self.onWire(face) { connection in
-            try await connection.send(
-                Self.publish("1", headers: "connection: close\r\n") + Self.publish("2") + Self.publish("3"))
-            let text = try await connection.textUntilClosed()
-            #expect(text.components(of: "HTTP/1.1 200 OK") == 1)
-        }
-        #expect(Self.direct(face) == 1)
-    }
-
     @Test func aChunkedPublishGoesTheLongWay() async throws {
         let face = try TestFace()
         try await Self.onWire(face) { connection in

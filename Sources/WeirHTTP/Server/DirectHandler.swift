@@ -26,6 +26,8 @@ final class DirectHandler: ChannelDuplexHandler, RemovableChannelHandler {
     private var isReadHeld = false
     private var isQuiesceHeld = false
     private var isInputClosedHeld = false
+    /// Answers that are written and not sent whole yet.
+    private var unsent = 0
     /// An answer has said that the connection ends: nothing that came behind its request is done.
     private var isClosing = false
     private var executor: LoopExecutor?
@@ -102,18 +104,24 @@ final class DirectHandler: ChannelDuplexHandler, RemovableChannelHandler {
         head = nil
         context.write(wrapOutboundOut(.head(response)), promise: nil)
         if body.readableBytes > 0 { context.write(wrapOutboundOut(.body(body)), promise: nil) }
-        let sent = isInputClosedHeld ? context.eventLoop.makePromise(of: Void.self) : nil
+        let sent = context.eventLoop.makePromise(of: Void.self)
+        unsent += 1
         context.writeAndFlush(wrapOutboundOut(.end(nil)), promise: sent)
         path.answered()
         resume(context)
-        if let sent, !path.isAnswering {
-            isInputClosedHeld = false
-            let bound = NIOLoopBound(context, eventLoop: context.eventLoop)
-            // Whoever hears of it closes the connection, and with it what is not sent yet.
-            sent.futureResult.whenComplete { _ in
-                bound.value.fireUserInboundEventTriggered(ChannelEvent.inputClosed)
-            }
+        let bound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
+        sent.futureResult.whenComplete { _ in
+            let (handler, context) = bound.value
+            handler.unsent -= 1
+            handler.tellOfClosedInput(context)
         }
+    }
+
+    /// Whoever hears of it closes the connection, and with it what is not sent yet.
+    private func tellOfClosedInput(_ context: ChannelHandlerContext) {
+        guard isInputClosedHeld, unsent == 0, !path.isAnswering else { return }
+        isInputClosedHeld = false
+        context.fireUserInboundEventTriggered(ChannelEvent.inputClosed)
     }
 
     /// Goes on with what came, or was asked, while an answer was made.
@@ -147,7 +155,7 @@ final class DirectHandler: ChannelDuplexHandler, RemovableChannelHandler {
         // closes it instead.
         if event is ChannelShouldQuiesceEvent, path.isBusy {
             isQuiesceHeld = true
-        } else if event as? ChannelEvent == .inputClosed, path.isAnswering {
+        } else if event as? ChannelEvent == .inputClosed, path.isAnswering || unsent > 0 {
             // A client may end its side when it has asked, and still wants its answer.
             isInputClosedHeld = true
         } else {
