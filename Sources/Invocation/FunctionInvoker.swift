@@ -154,18 +154,45 @@ package final class FunctionInvoker: Invoker {
     private func run(
         _ version: FunctionVersion, _ function: FunctionReference, _ calls: [FunctionCall], key: String?, _ now: Int64
     ) async -> [Activation] {
-        await withCheckedContinuation { completion in
-            handle { state, time, actions in
-                let pool = pool(of: version, &state, time, &actions)
-                let job = Job(
-                    id: state.nextJob, version: version, reference: function, calls: calls, submitted: now,
-                    completion: completion)
-                state.nextJob += 1
-                state.jobs[job.id] = job
-                state.machine.handle(
-                    .submitted(job.id, pool, calls: calls.count, key: key), now: time, &actions)
-            }
+        await withCheckedContinuation { continuation in
+            submit(version, function, calls, key: key, now) { continuation.resume(returning: $0) }
         }
+    }
+
+    private func submit(
+        _ version: FunctionVersion, _ function: FunctionReference, _ calls: [FunctionCall], key: String?, _ now: Int64,
+        then completion: @escaping @Sendable ([Activation]) -> Void
+    ) {
+        handle { state, time, actions in
+            let pool = pool(of: version, &state, time, &actions)
+            let job = Job(
+                id: state.nextJob, version: version, reference: function, calls: calls, submitted: now,
+                completion: completion)
+            state.nextJob += 1
+            state.jobs[job.id] = job
+            state.machine.handle(.submitted(job.id, pool, calls: calls.count, key: key), now: time, &actions)
+        }
+    }
+
+    /// Runs one call of a function's current version, if that can begin without waiting for anything but a worker; `false`,
+    /// and nothing has begun, when it cannot, or when there is no such function.
+    ///
+    /// - Parameter completion: is told once, on any thread, and must not block.
+    package func begin(
+        _ function: FunctionReference, call: FunctionCall, then completion: @escaping @Sendable (Activation) -> Void
+    ) -> Bool {
+        guard
+            let version = catalog.version(
+                namespace: function.namespace, name: function.name, digest: function.version),
+            // Files are brought in first; keys are read from what comes.
+            !version.staging.isPerCall, version.limits.scaling.runsPerKey == nil
+        else { return false }
+        var function = function
+        function.version = version.digest
+        submit(version, function, [call], key: nil, TimeOfDay.milliseconds) { activations in
+            for activation in activations { completion(activation) }
+        }
+        return true
     }
 
     /// Gives workers what they have beside their code.

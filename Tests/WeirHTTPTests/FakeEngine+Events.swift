@@ -132,9 +132,32 @@ extension FakeEngine {
     func invoke(
         _ function: FunctionReference, call: FunctionCall, blocking: Bool, caller: Caller
     ) async throws(Problem) -> InvocationOutcome {
-        guard function.name == "checksum" || function.name == "pkg/sum" else {
-            throw Problem.notFound("function", function.name)
+        guard let activation = run(function, call) else { throw Problem.notFound("function", function.name) }
+        return blocking ? .finished(activation) : .accepted(id: activation.id)
+    }
+
+    func begin(
+        _ function: FunctionReference, call: FunctionCall, then: @escaping @Sendable (Activation) -> Void
+    ) -> Bool {
+        guard let activation = run(function, call) else { return false }
+        let isHeld = state.withLock { state in
+            state.begun += 1
+            if state.holdsCalls { state.held.append { then(activation) } }
+            return state.holdsCalls
         }
+        if !isHeld { then(activation) }
+        return true
+    }
+
+    /// Lets the first call that is held end; `false` when there is none.
+    func release() -> Bool {
+        let first = state.withLock { $0.held.isEmpty ? nil : $0.held.removeFirst() }
+        first?()
+        return first != nil
+    }
+
+    private func run(_ function: FunctionReference, _ call: FunctionCall) -> Activation? {
+        guard function.name == "checksum" || function.name == "pkg/sum" else { return nil }
         let activation = Activation(
             id: "0123", function: function, cause: FunctionCall.Cause(), status: .success,
             result: state.withLock { $0.result },
@@ -144,7 +167,7 @@ extension FakeEngine {
             $0.lastCall = call
             $0.activations.append(activation)
         }
-        return blocking ? .finished(activation) : .accepted(id: activation.id)
+        return activation
     }
 
     func activations(_ query: ActivationQuery) async throws(Problem) -> Page<Activation> {

@@ -18,6 +18,10 @@ final class FakeEngine: Engine {
         var replays: [String: JSONObject] = [:]
         var lastReplay: ReplayRequest?
         var lastCall: FunctionCall?
+        /// Calls that were begun without waiting, and whether their ends wait for a test.
+        var begun = 0
+        var holdsCalls = false
+        var held: [@Sendable () -> Void] = []
         /// What every run gives.
         var result = Array(#"{"sum":1}"#.utf8)
         var lastQuery: ActivationQuery?
@@ -115,7 +119,9 @@ struct FakeAccess: AccessControl {
         let all = Mutex<[AccessRequest]>([])
     }
 
-    func authenticate(_ credentials: Credentials) async throws(Problem) -> Caller {
+    func authenticate(_ credentials: Credentials) async throws(Problem) -> Caller { try known(credentials) }
+
+    private func known(_ credentials: Credentials) throws(Problem) -> Caller {
         switch credentials.authorization {
         case "Bearer admin": return Caller(name: "admin")
         case "Bearer reader": return Caller(name: "reader", namespace: "lab")
@@ -126,6 +132,15 @@ struct FakeAccess: AccessControl {
     }
 
     func authorize(_ caller: Caller, _ request: AccessRequest) async -> AccessDecision {
+        decide(caller, request)
+    }
+
+    func grant(_ credentials: Credentials, _ question: (Caller) -> AccessRequest) -> Caller? {
+        guard let caller = try? known(credentials), case .allowed = decide(caller, question(caller)) else { return nil }
+        return caller
+    }
+
+    private func decide(_ caller: Caller, _ request: AccessRequest) -> AccessDecision {
         questions.all.withLock { $0.append(request) }
         return switch caller.name {
         case "admin": .allowed(.everything)

@@ -18,14 +18,14 @@ final class Job: Sendable {
 
     private struct State {
         var activations: [Activation] = []
-        var completion: CheckedContinuation<[Activation], Never>?
+        var completion: (@Sendable ([Activation]) -> Void)?
         /// The cause of a repetition that must not go on for ever: calls that were run again though they had begun.
         var repeated = 0
     }
 
     init(
         id: Int, version: FunctionVersion, reference: FunctionReference, calls: [FunctionCall], submitted: Int64,
-        completion: CheckedContinuation<[Activation], Never>
+        completion: @escaping @Sendable ([Activation]) -> Void
     ) {
         self.id = id
         self.version = version
@@ -57,11 +57,11 @@ final class Job: Sendable {
     func completeIfSettled() {
         let (completion, activations) = state.withLock { state in
             guard state.activations.count == calls.count else {
-                return (CheckedContinuation<[Activation], Never>?.none, [Activation]())
+                return ((@Sendable ([Activation]) -> Void)?.none, [Activation]())
             }
             defer { state.completion = nil }
             return (state.completion, state.activations)
         }
-        completion?.resume(returning: activations)
+        completion?(activations)
     }
 }

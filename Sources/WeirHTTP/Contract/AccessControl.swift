@@ -10,6 +10,12 @@ package protocol AccessControl: Sendable {
 
     /// Decides whether a caller may do this, and which events they then see.
     func authorize(_ caller: Caller, _ request: AccessRequest) async -> AccessDecision
+
+    /// Both at once for who is known without waiting: the caller, when what it asks for is allowed. `nil` says nothing, not
+    /// even no: the two above decide, and say why.
+    ///
+    /// - Parameter question: what the caller, once known, asks for.
+    func grant(_ credentials: Credentials, _ question: (Caller) -> AccessRequest) -> Caller?
 }
 
 /// What a request brought along to say who is asking.

@@ -67,6 +67,11 @@ package protocol Engine: Sendable {
     func invoke(
         _ function: FunctionReference, call: FunctionCall, blocking: Bool, caller: Caller
     ) async throws(Problem) -> InvocationOutcome
+    /// Runs a function and says on any thread what came of it, where all that can begin without waiting. `false`: nothing
+    /// has begun, and ``invoke(_:call:blocking:caller:)`` is the way.
+    func begin(
+        _ function: FunctionReference, call: FunctionCall, then: @escaping @Sendable (Activation) -> Void
+    ) -> Bool
     /// Runs, newest first.
     func activations(_ query: ActivationQuery) async throws(Problem) -> Page<Activation>
     func activation(id: String, namespace: String) async throws(Problem) -> Activation?

@@ -8,6 +8,12 @@ struct FunctionRoutes: Sendable {
     let engine: any Engine
     let limits: HTTPLimits
 
+    /// The id of the route that runs functions.
+    static let invocation = "invokeFunction"
+
+    /// Whether a media type can be that of arguments.
+    static func isArguments(_ type: String) -> Bool { type == "application/json" || type.hasSuffix("+json") }
+
     var routes: [Route] {
         [
             Route(
@@ -24,7 +30,7 @@ struct FunctionRoutes: Sendable {
             Route(
                 .post, "/v1/functions/{function}/invoke", access: .needs(.invoke, .function),
                 RouteDocumentation(
-                    "invokeFunction", tag: "functions",
+                    Self.invocation, tag: "functions",
                     "Runs a function with a JSON object as its arguments, or with a CloudEvent.",
                     query: [
                         QueryParameter("blocking", .flag, "Wait for the result."),
@@ -64,7 +70,7 @@ struct FunctionRoutes: Sendable {
             if let event = events.first { return .event(event) }
         }
         if body.isEmpty { return .arguments(JSONObject()) }
-        guard request.contentType.map({ $0 == "application/json" || $0.hasSuffix("+json") }) ?? false else {
+        guard request.contentType.map(Self.isArguments) ?? false else {
             throw Problem(
                 .unsupportedMediaType, "unsupported-media-type",
                 "arguments are a JSON object: send Content-Type: application/json, or an event with ce- headers",

@@ -98,7 +98,7 @@ package struct Responder: HTTPResponder {
         return try await route.handler(request)
     }
 
-    private func find(
+    func find(
         _ method: HTTPRequest.Method, path: Substring
     ) throws(Problem) -> (Int, [String: Substring]) {
         switch table.find(method, path: path) {
@@ -132,7 +132,7 @@ package struct Responder: HTTPResponder {
 
     /// The namespace that the query names, before the query as a whole is checked (which only somebody who is known
     /// is told about). The first one counts; a second one is refused afterwards.
-    private static func namespace(in query: Substring) -> String? {
+    static func namespace(in query: Substring) -> String? {
         for pair in query.split(separator: "&") {
             let halves = pair.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
             if halves.count == 2, PercentDecoding.query(halves[0]) == "namespace" {
@@ -142,7 +142,7 @@ package struct Responder: HTTPResponder {
         return nil
     }
 
-    private static func decodeName(_ raw: Substring) throws(Problem) -> String {
+    static func decodeName(_ raw: Substring) throws(Problem) -> String {
         guard let name = PercentDecoding.segment(raw) else {
             throw Problem(
                 .badRequest, "invalid-path",
@@ -153,7 +153,7 @@ package struct Responder: HTTPResponder {
         return name
     }
 
-    private static func checkMediaTypes(_ route: Route, _ headers: HTTPFields) throws(Problem) {
+    static func checkMediaTypes(_ route: Route, _ headers: HTTPFields) throws(Problem) {
         let produced = route.documentation.answers.filter { $0.schema != nil }.map(\.type)
         if let accept = headers[.accept], !produced.isEmpty, !ContentNegotiation.accepts(accept, anyOf: produced) {
             throw Problem(
@@ -177,7 +177,7 @@ package struct Responder: HTTPResponder {
     }
 
     /// A caller's own request id, when it is short and plain enough to stand in a log.
-    private static func requestID(_ text: String?) -> String? {
+    static func requestID(_ text: String?) -> String? {
         guard let text, (1...128).contains(text.utf8.count),
             text.utf8.allSatisfy({ (0x21...0x7E).contains($0) && $0 != 0x22 && $0 != 0x5C })
         else { return nil }

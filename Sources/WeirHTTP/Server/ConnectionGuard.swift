@@ -19,6 +19,13 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
 
     private var state: ConnectionState
     private var timer: Scheduled<Void>?
+    /// When the timer goes off, and when the state wants to look again: later, or (`nil`) not at all. A request sets this
+    /// time some times over, and a timer that goes off for nothing once a minute costs less than setting it each time.
+    private var timerDue = NIODeadline.distantFuture
+    private var due: NIODeadline?
+    /// Stands in front of the codec.
+    var front: FrontHandler?
+    private var context: ChannelHandlerContext?
     private var lastPart = NIODeadline.now()
     private var isInputClosed = false
     /// The last answer is on its way.
@@ -29,10 +36,31 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
     }
 
     func handlerAdded(context: ChannelHandlerContext) {
+        self.context = context
+        // It fails only where the channel is closed already.
+        if let front { try? context.pipeline.syncOperations.addHandler(front, position: .first) }
         if context.channel.isActive { perform(state.opened(), context) }
     }
 
-    func handlerRemoved(context: ChannelHandlerContext) { timer?.cancel() }
+    func handlerRemoved(context: ChannelHandlerContext) {
+        timer?.cancel()
+        front = nil
+        self.context = nil
+    }
+
+    /// Whether nothing is read, answered or closed at this moment.
+    var isQuiet: Bool { state.isQuiet }
+
+    /// A whole request came and is answered in front of the codec.
+    func beganInFront() {
+        _ = state.readHead()
+        if let context { perform(state.readEnd(), context) }
+    }
+
+    func endedInFront() {
+        _ = state.wroteHead(closing: false)
+        if let context { perform(state.wroteEnd(), context) }
+    }
 
     func channelActive(context: ChannelHandlerContext) {
         perform(state.opened(), context)
@@ -108,6 +136,7 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
             handler.isSending = false
             if handler.isInputClosed { context.close(promise: nil) } else { handler.closeGently(context) }
         }
+        due = nil
         timer = context.eventLoop.scheduleTask(in: Self.sending) { bound.value.1.close(promise: nil) }
         context.writeAndFlush(end, promise: sent)
     }
@@ -123,7 +152,7 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
     private func perform(_ action: ConnectionState.Action, _ context: ChannelHandlerContext) {
         switch action {
         case .none: break
-        case .disarm: timer?.cancel()
+        case .disarm: due = nil
         case .wait(let seconds): arm(.seconds(Int64(seconds)), context)
         case .refuse(let refusal): refuse(refusal, context)
         case .closeGently: closeGently(context)
@@ -132,11 +161,30 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
     }
 
     private func arm(_ delay: TimeAmount, _ context: ChannelHandlerContext) {
+        let time = NIODeadline.now() + delay
+        due = time
+        if timer == nil || time < timerDue { setTimer(time, context) }
+    }
+
+    private func setTimer(_ time: NIODeadline, _ context: ChannelHandlerContext) {
         timer?.cancel()
+        timerDue = time
         let bound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
-        timer = context.eventLoop.scheduleTask(in: delay) {
+        timer = context.eventLoop.scheduleTask(deadline: time) {
             let (handler, context) = bound.value
-            handler.perform(handler.state.timePassed(), context)
+            handler.timePassed(context)
+        }
+    }
+
+    private func timePassed(_ context: ChannelHandlerContext) {
+        timer = nil
+        guard let due else { return }
+        if NIODeadline.now() < due {
+            setTimer(due, context)
+        } else {
+            self.due = nil
+            // A request whose rest does not come is the codec's from here, and has the times of one.
+            if front?.giveUp() != true { perform(state.timePassed(), context) }
         }
     }
 
@@ -166,6 +214,7 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
         context.close(mode: .output, promise: nil)
         context.read()
         let bound = NIOLoopBound(context, eventLoop: context.eventLoop)
+        due = nil
         timer = context.eventLoop.scheduleTask(in: Self.lingering) { bound.value.close(promise: nil) }
     }
 }

@@ -42,6 +42,9 @@ struct ConnectionState {
         self.limits = limits
     }
 
+    /// Between two requests, with nothing unanswered.
+    var isQuiet: Bool { unanswered == 0 && !isReading && refusal == nil && !isOver }
+
     mutating func opened() -> Action { .wait(seconds: limits.headSeconds) }
 
     mutating func readHead() -> Action {

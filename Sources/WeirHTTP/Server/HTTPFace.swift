@@ -10,6 +10,7 @@ package struct HTTPFace: Sendable {
     package let limits: HTTPLimits
     /// The face's own metrics; the server may add its own to the same registry.
     package let metrics: MetricsRegistry
+    private let engine: any Engine
 
     static let serverName = "weir"
 
@@ -30,6 +31,7 @@ package struct HTTPFace: Sendable {
         let description = JSONValue.object(document).encoded()
         self.limits = limits
         self.metrics = metrics
+        self.engine = engine
         responder = Responder(
             table: RouteTable(routes(description: description)), access: access, limits: limits, metrics: metrics,
             whisk: whisk, now: now)
@@ -56,20 +58,28 @@ package struct HTTPFace: Sendable {
         host: String, port: Int, logger: Logger, eventLoopGroup: any EventLoopGroup,
         onListening: @escaping @Sendable (SocketAddress) async -> Void = { _ in }
     ) -> Application<Responder> {
-        let limits = limits
-        let responder = responder
+        let (responder, engine) = (responder, engine)
         let direct = metrics.counter(
             "weir_http_requests_direct_total", "Requests that were answered without the streaming server above.")
         return Application(
             responder: responder,
             server: .http1(
-                configuration: HTTP1Channel.Configuration(additionalChannelHandlers: [
-                    ConnectionGuard(limits: limits), DirectHandler(responder: responder, logger: logger, count: direct),
-                ])),
+                configuration: HTTP1Channel.Configuration(
+                    additionalChannelHandlers: Self.handlers(responder, engine, logger, direct))),
             configuration: ApplicationConfiguration(address: .hostname(host, port: port), serverName: Self.serverName),
             onServerRunning: { channel in
                 if let address = channel.localAddress { await onListening(address) }
             },
             eventLoopGroupProvider: .shared(eventLoopGroup), logger: logger)
+    }
+
+    /// What stands around the codec of each connection.
+    private static func handlers(
+        _ responder: Responder, _ engine: any Engine, _ logger: Logger, _ count: Counter
+    ) -> [any RemovableChannelHandler] {
+        let guardian = ConnectionGuard(limits: responder.limits)
+        guardian.front = FrontHandler(
+            responder: responder, engine: engine, logger: logger, count: count, above: guardian)
+        return [guardian, DirectHandler(responder: responder, logger: logger, count: count)]
     }
 }

@@ -19,7 +19,18 @@ struct ServerAccess: AccessControl {
         }
     }
 
-    func authorize(_ caller: Caller, _ request: AccessRequest) async -> AccessDecision {
+    func authorize(_ caller: Caller, _ request: AccessRequest) async -> AccessDecision { decide(caller, request) }
+
+    func grant(_ credentials: Credentials, _ question: (Caller) -> AccessRequest) -> Caller? {
+        guard let header = credentials.authorization,
+            let principal = try? authenticator.principal(of: Credential(authorization: header))
+        else { return nil }
+        let caller = Caller(name: principal.id, namespace: principal.namespace, principal: principal)
+        guard case .allowed = decide(caller, question(caller)) else { return nil }
+        return caller
+    }
+
+    private func decide(_ caller: Caller, _ request: AccessRequest) -> AccessDecision {
         guard let principal = caller.principal as? Principal else { return .denied("nobody is known by this key") }
         let resource = ResourceReference(kind(request.target), request.namespace, request.name)
         switch authorizer.decide(principal, may: action(request), on: resource) {

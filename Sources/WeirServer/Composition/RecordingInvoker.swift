@@ -49,6 +49,22 @@ final class RecordingInvoker: Invoker {
         return id
     }
 
+    /// Runs a function that is one, where that can begin without waiting; `false`, and nothing has begun, where it cannot.
+    func begin(
+        _ function: FunctionReference, call: FunctionCall, then: @escaping @Sendable (Activation) -> Void
+    ) -> Bool {
+        guard let entry = entry(of: function), !entry.isSequence, !entry.isConductor else { return false }
+        let path = entry.target.action.path
+        let store = store
+        return invoker.begin(
+            FunctionReference(namespace: path.namespace, name: path.local),
+            call: prepared(call, entry, namespace: call.cause.namespace ?? function.namespace)
+        ) { activation in
+            store.record([activation])
+            then(activation)
+        }
+    }
+
     func record(_ activations: [Activation]) { store.record(activations) }
 
     /// What a reference leads to; `nil` when that is nothing, or a version that was named by its digest.

@@ -79,6 +79,10 @@ extension ServerEngine {
         return .accepted(id: parts.invoker.start(function, call: call))
     }
 
+    func begin(
+        _ function: FunctionReference, call: FunctionCall, then: @escaping @Sendable (Activation) -> Void
+    ) -> Bool { parts.invoker.begin(function, call: call, then: then) }
+
     func activations(_ query: ActivationQuery) async throws(Problem) -> Page<Activation> {
         if let cursor = query.page.cursor, UInt64(cursor) == nil {
             throw Problem(

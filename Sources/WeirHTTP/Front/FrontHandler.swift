@@ -1,0 +1,214 @@
+import CloudEvents
+import Hummingbird
+import Invocation
+import Logging
+import NIOCore
+
+/// Performs what a ``FrontPath`` decides: answers the usual call of a function in front of the HTTP codec.
+///
+/// A warm call costs little more than its way through a general server, so this one way is made short: a head that came
+/// before is known by its bytes, the call goes to the engine without a task of its own, and the answer is written whole.
+/// What it may do is asked anew each time. Everything else goes on, untouched, to the codec and the handlers above.
+final class FrontHandler: ChannelDuplexHandler, RemovableChannelHandler {
+    typealias InboundIn = ByteBuffer
+    typealias InboundOut = ByteBuffer
+    typealias OutboundIn = IOData
+    typealias OutboundOut = IOData
+
+    /// A head that was read, and what it is.
+    private struct Known {
+        var bytes: [UInt8]
+        var bodyLength: Int
+        var call: FrontCall?
+    }
+
+    /// The call that runs.
+    private struct Running {
+        var call: FrontCall
+        var began: ContinuousClock.Instant
+    }
+
+    private let responder: Responder
+    private let engine: any Engine
+    private let logger: Logger
+    private let count: Counter
+    /// Stands above the codec, and watches the times of the connection.
+    private let above: ConnectionGuard
+    private var path: FrontPath
+    private var known: Known?
+    private var running: Running?
+    private var held: ByteBuffer?
+    /// What was read while a call ran.
+    private var waiting = CircularBuffer<ByteBuffer>()
+    private var isReadHeld = false
+    /// Events that would have the connection closed under an answer.
+    private var heldEvents: [Any] = []
+    private var isQuiescing = false
+    private var hasAnswered = false
+    private var date = HTTPDate()
+    private var context: ChannelHandlerContext?
+
+    init(responder: Responder, engine: any Engine, logger: Logger, count: Counter, above: ConnectionGuard) {
+        self.responder = responder
+        self.engine = engine
+        self.logger = logger
+        self.count = count
+        self.above = above
+        path = FrontPath(limit: min(DirectHandler.limit, responder.limits.arguments))
+    }
+
+    func handlerAdded(context: ChannelHandlerContext) { self.context = context }
+    func handlerRemoved(context: ChannelHandlerContext) { self.context = nil }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) { take(unwrapInboundIn(data), context) }
+
+    private func take(_ part: ByteBuffer, _ context: ChannelHandlerContext) {
+        var part = part
+        var bytes = part
+        if var all = held {
+            all.writeBuffer(&part)
+            bytes = all
+            held = nil
+        }
+        switch path.read(bytes.readableBytes, isQuiet: above.isQuiet, { look(at: bytes) }) {
+        case .pass: context.fireChannelRead(wrapInboundOut(bytes))
+        case .hold: held = bytes
+        case .wait:
+            if !isQuiescing { waiting.append(bytes) }
+        case .answer:
+            guard !begin(bytes, context) else { return }
+            path.answered()
+            context.fireChannelRead(wrapInboundOut(bytes))
+        }
+    }
+
+    /// The request with which the bytes begin.
+    private func look(at buffer: ByteBuffer) -> FrontPath.Framing? {
+        buffer.withUnsafeReadableBytes { bytes in
+            if known.map({ bytes.starts(with: $0.bytes) }) != true {
+                guard let plain = PlainRequest.read(bytes) else { return nil }
+                known = Known(
+                    bytes: Array(bytes[..<plain.headLength]), bodyLength: plain.bodyLength,
+                    call: responder.frontCall(plain.head))
+            }
+            return known.map { .init(length: $0.bytes.count + $0.bodyLength, isCall: $0.call != nil) }
+        }
+    }
+
+    /// Begins the call; `false` when only the long way can say what becomes of it.
+    private func begin(_ bytes: ByteBuffer, _ context: ChannelHandlerContext) -> Bool {
+        guard let known, let call = known.call,
+            let wanted = bytes.withUnsafeReadableBytes({
+                call.call(UnsafeRawBufferPointer(rebasing: $0[known.bytes.count...]))
+            }), let caller = responder.access.grant(call.credentials, call.question)
+        else { return false }
+        running = Running(call: call, began: .now)
+        let eventLoop = context.eventLoop
+        let bound = NIOLoopBound(self, eventLoop: eventLoop)
+        let hasBegun = engine.begin(call.reference(caller), call: wanted) { activation in
+            eventLoop.execute { bound.value.finish(activation) }
+        }
+        guard hasBegun else {
+            running = nil
+            return false
+        }
+        above.beganInFront()
+        count.add()
+        return true
+    }
+
+    private func finish(_ activation: Activation) {
+        // A client that has left is told nothing; what it asked for was done.
+        guard let context, let running else { return }
+        self.running = nil
+        let id = running.call.id ?? RequestID().description
+        context.write(wrapOutboundOut(.byteBuffer(answer(activation, id, context))), promise: nil)
+        context.flush()
+        hasAnswered = true
+        let duration = ContinuousClock.now - running.began
+        responder.metrics.record(route: running.call.route, status: 200, duration: duration)
+        logger.debug(
+            "request",
+            metadata: [
+                "id": "\(id)", "method": "POST", "path": "\(running.call.head.path ?? "")", "status": "200",
+                "duration": "\(duration)",
+            ])
+        path.answered()
+        above.endedInFront()
+        resume(context)
+    }
+
+    private func answer(_ activation: Activation, _ id: String, _ context: ChannelHandlerContext) -> ByteBuffer {
+        let body = JSONValue.object(activation.document()).encoded()
+        var out = context.channel.allocator.buffer(capacity: 256 + body.count)
+        out.writeStaticString("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nCache-Control: no-store\r\nX-Request-Id: ")
+        out.writeString(id)
+        out.writeStaticString("\r\nDate: ")
+        out.writeString(date.text(milliseconds: responder.now()))
+        out.writeStaticString("\r\nServer: ")
+        out.writeString(HTTPFace.serverName)
+        // RFC 9112 §9.6: the server ends, and does nothing that comes behind this.
+        if isQuiescing { out.writeStaticString("\r\nConnection: close") }
+        out.writeStaticString("\r\nContent-Length: ")
+        out.writeString(String(body.count))
+        out.writeStaticString("\r\n\r\n")
+        out.writeBytes(body)
+        return out
+    }
+
+    /// Goes on with what came, or was asked, while the call ran.
+    private func resume(_ context: ChannelHandlerContext) {
+        var isTaken = false
+        while !path.isAnswering, let bytes = waiting.popFirst() {
+            take(bytes, context)
+            isTaken = true
+        }
+        if isTaken { context.fireChannelReadComplete() }
+        guard !path.isAnswering else { return }
+        let events = heldEvents
+        heldEvents = []
+        for event in events { tell(event, context) }
+        guard isReadHeld else { return }
+        isReadHeld = false
+        context.read()
+    }
+
+    func read(context: ChannelHandlerContext) {
+        // One reading ahead, as in `DirectHandler`; more is back pressure.
+        if path.isAnswering, !waiting.isEmpty { isReadHeld = true } else { context.read() }
+    }
+
+    /// Lets go of the beginning of a call whose rest does not come; `false` when there is none.
+    func giveUp() -> Bool {
+        guard let context, let bytes = held else { return false }
+        held = nil
+        path.gaveUp(bytes.readableBytes)
+        context.fireChannelRead(wrapInboundOut(bytes))
+        context.fireChannelReadComplete()
+        return true
+    }
+
+    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        _ = giveUp()
+        if path.isAnswering, event is ChannelShouldQuiesceEvent || event as? ChannelEvent == .inputClosed {
+            if event is ChannelShouldQuiesceEvent {
+                isQuiescing = true
+                waiting.removeAll()
+            }
+            heldEvents.append(event)
+        } else {
+            tell(event, context)
+        }
+    }
+
+    /// Tells of an event when all answers from here are sent: whoever hears of it may close the connection, and with it
+    /// what is not.
+    private func tell(_ event: Any, _ context: ChannelHandlerContext) {
+        guard hasAnswered else { return context.fireUserInboundEventTriggered(event) }
+        let sent = context.eventLoop.makePromise(of: Void.self)
+        let bound = NIOLoopBound((context, event), eventLoop: context.eventLoop)
+        sent.futureResult.whenComplete { _ in bound.value.0.fireUserInboundEventTriggered(bound.value.1) }
+        // Nothing, behind all that was written before.
+        context.writeAndFlush(wrapOutboundOut(.byteBuffer(ByteBuffer())), promise: sent)
+    }
+}
