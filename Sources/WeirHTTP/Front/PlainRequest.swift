@@ -22,12 +22,16 @@ struct PlainRequest {
         "transfer-encoding", "expect", "upgrade", "te", "trailer", "keep-alive", "proxy-connection", "http2-settings",
     ]
 
+    private static let methods: [String: HTTPRequest.Method] = [
+        "GET": .get, "HEAD": .head, "POST": .post, "PUT": .put, "PATCH": .patch, "DELETE": .delete,
+    ]
+
     /// `nil` when the head is not whole, or not plain.
     static func read(_ bytes: UnsafeRawBufferPointer) -> PlainRequest? {
         var scanner = Scanner(bytes: UnsafeRawBufferPointer(rebasing: bytes.prefix(longestHead)))
         guard let method = scanner.take(while: { (0x41...0x5A).contains($0) }), scanner.skip(" "),
             let target = scanner.take(while: isTarget), target.hasPrefix("/"), scanner.skip(" HTTP/1.1\r\n"),
-            let method = HTTPRequest.Method(method), method != .connect
+            let method = methods[method]
         else { return nil }
         var request = HTTPRequest(method: method, scheme: "http", authority: nil, path: target)
         var bodyLength: Int?

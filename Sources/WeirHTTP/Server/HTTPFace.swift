@@ -58,14 +58,15 @@ package struct HTTPFace: Sendable {
         host: String, port: Int, logger: Logger, eventLoopGroup: any EventLoopGroup,
         onListening: @escaping @Sendable (SocketAddress) async -> Void = { _ in }
     ) -> Application<Responder> {
-        let (responder, engine) = (responder, engine)
+        let responder = responder
+        let face = self
         let direct = metrics.counter(
             "weir_http_requests_direct_total", "Requests that were answered without the streaming server above.")
         return Application(
             responder: responder,
             server: .http1(
                 configuration: HTTP1Channel.Configuration(
-                    additionalChannelHandlers: Self.handlers(responder, engine, logger, direct))),
+                    additionalChannelHandlers: face.handlers(logger, direct))),
             configuration: ApplicationConfiguration(address: .hostname(host, port: port), serverName: Self.serverName),
             onServerRunning: { channel in
                 if let address = channel.localAddress { await onListening(address) }
@@ -73,11 +74,9 @@ package struct HTTPFace: Sendable {
             eventLoopGroupProvider: .shared(eventLoopGroup), logger: logger)
     }
 
-    /// What stands around the codec of each connection.
-    private static func handlers(
-        _ responder: Responder, _ engine: any Engine, _ logger: Logger, _ count: Counter
-    ) -> [any RemovableChannelHandler] {
-        let guardian = ConnectionGuard(limits: responder.limits)
+    /// What stands around the codec of a connection, to be added behind it.
+    func handlers(_ logger: Logger, _ count: Counter) -> [any RemovableChannelHandler] {
+        let guardian = ConnectionGuard(limits: limits)
         guardian.front = FrontHandler(
             responder: responder, engine: engine, logger: logger, count: count, above: guardian)
         return [guardian, DirectHandler(responder: responder, logger: logger, count: count)]

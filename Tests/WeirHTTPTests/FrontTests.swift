@@ -1,0 +1,241 @@
+import CloudEvents
+import HTTPTypes
+import HummingbirdTesting
+import Invocation
+import Logging
+import NIOCore
+import NIOEmbedded
+import NIOHTTP1
+import NIOHTTPTypesHTTP1
+import Synchronization
+import TestSupport
+import Testing
+
+@testable import WeirHTTP
+
+/// Calls that are answered in front of the HTTP codec, on the wire.
+@Suite(.timeLimit(.minutes(1))) struct FrontTests {
+    private static func call(
+        _ body: String = #"{"a":1}"#, function: String = "checksum", query: String = "?blocking=true",
+        key: String = "admin", fields: String = "Content-Type: application/json\r\n"
+    ) -> String { head(body, function: function, query: query, key: key, fields: fields) + body }
+
+    private static func head(
+        _ body: String, function: String = "checksum", query: String = "?blocking=true", key: String = "admin",
+        fields: String = "Content-Type: application/json\r\n"
+    ) -> String {
+        "POST /v1/functions/\(function)/invoke\(query) HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer \(key)\r\n\(fields)"
+            + "Content-Length: \(body.utf8.count)\r\n\r\n"
+    }
+
+    private static let ok = "HTTP/1.1 200 OK"
+    private func begun(_ face: TestFace) -> Int { face.engine.state.withLock { $0.begun } }
+
+    @Test func callsOfOneConnectionAreAnsweredInFront() async throws {
+        let face = try TestFace()
+        try await ConnectionTests.onWire(face) { connection in
+            for index in 1...3 {
+                try await connection.send(Self.call("{\"a\":\(index)}"))
+                _ = try await connection.text { $0.components(of: "logsTruncated") == index }
+            }
+            try await connection.send(Self.call("", function: "pkg/sum", fields: "X-Request-Id: mine\r\n"))
+            let text = try await connection.text { $0.components(of: "logsTruncated") == 4 }
+            #expect(text.components(of: Self.ok) == 4)
+            #expect(text.components(of: "Content-Type: application/json\r\nCache-Control: no-store\r\n") == 4)
+            #expect(text.components(of: "X-Request-Id: mine\r\n") == 1)
+            #expect(text.contains("Date: Sun, 01 Mar 2026 12:00:00 GMT\r\nServer: weir\r\n"))
+        }
+        #expect(begun(face) == 4)
+        guard case .arguments(let arguments)? = face.engine.state.withLock({ $0.lastCall })?.input else {
+            Issue.record("no arguments")
+            return
+        }
+        #expect(arguments == JSONObject())
+        // It is asked anew each time whether it may be done.
+        #expect(face.access.questions.all.withLock { $0.count } == 4)
+        #expect(face.face.metrics.render().contains(#"route="/v1/functions/{function}/invoke",status="2xx"} 4"#))
+    }
+
+    /// The answer is the one that the long way gives, but for the names of requests.
+    @Test func theAnswerIsThatOfTheLongWay() async throws {
+        let face = try TestFace()
+        try await ConnectionTests.onWire(face) { connection in
+            try await connection.send(Self.call(fields: "Content-Type: application/json\r\nTE: trailers\r\n"))
+            let long = try await connection.text { $0.contains("logsTruncated") && $0.hasSuffix("}") }
+            try await ConnectionTests.onWire(face) { other in
+                try await other.send(Self.call())
+                let short = try await other.text { $0.contains("logsTruncated") && $0.hasSuffix("}") }
+                #expect(Self.fields(long) == Self.fields(short) && Self.body(long) == Self.body(short))
+            }
+        }
+        #expect(begun(face) == 1)
+    }
+
+    private static func fields(_ text: String) -> Set<String> {
+        Set(
+            text.prefix { $0 != "{" }.split(whereSeparator: \.isNewline).map { $0.lowercased() }
+                .filter { !$0.hasPrefix("x-request-id") })
+    }
+    private static func body(_ text: String) -> Substring { text.drop { $0 != "{" } }
+
+    @Test func aBodyThatComesBehindItsHeadIsWaitedFor() async throws {
+        let face = try TestFace()
+        try await ConnectionTests.onWire(face) { connection in
+            let body = #"{"a":"b"}"#
+            try await connection.send(Self.head(body))
+            for byte in body { try await connection.send(String(byte)) }
+            #expect(try await connection.text { $0.contains("logsTruncated") }.hasPrefix(Self.ok))
+        }
+        #expect(begun(face) == 1)
+    }
+
+    /// Requests that do not stand alone keep their order, whichever way they go.
+    @Test func whatComesTogetherIsAnsweredInItsOrder() async throws {
+        let face = try TestFace()
+        try await ConnectionTests.onWire(face) { connection in
+            let healthz = "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
+            try await connection.send(healthz)
+            _ = try await connection.text { $0.contains(#"{"status":"ok"}"#) }
+            try await connection.send(Self.call())
+            _ = try await connection.text { $0.contains("logsTruncated") }
+            try await connection.send(Self.call() + healthz + Self.call())
+            let text = try await connection.text { $0.components(of: "logsTruncated") == 3 }
+            let order = text.ranges(of: /logsTruncated|"status":"ok"/).map { text[$0] == "logsTruncated" }
+            #expect(order == [false, true, true, false, true])
+        }
+        #expect(begun(face) == 1)
+    }
+
+    @Test func whatComesWhileACallRunsIsAnsweredBehindIt() async throws {
+        let face = try TestFace()
+        face.engine.state.withLock { $0.holdsCalls = true }
+        try await ConnectionTests.onWire(face) { connection in
+            try await connection.send(Self.call())
+            await waitUntil { face.engine.state.withLock { $0.held.count } == 1 }
+            try await connection.send("GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+            try await connection.send(Self.call())
+            #expect(face.engine.release())
+            let text = try await connection.text { $0.components(of: "logsTruncated") == 2 }
+            let order = text.ranges(of: /logsTruncated|"status":"ok"/).map { text[$0] == "logsTruncated" }
+            #expect(order == [true, false, true])
+        }
+    }
+
+    @Test(arguments: [
+        ("401", call(key: "other")), ("403", call(key: "nobody")), ("404", call(function: "other")),
+        ("400", call("{")), ("400", call("[1]")), ("415", call(fields: "Content-Type: text/plain\r\n")),
+        ("406", call(fields: "Content-Type: application/json\r\nAccept: text/html\r\n")), ("202", call(query: "")),
+        ("400", call(query: "?blocking=yes")), ("400", call(query: "?blocking=true&other=1")),
+        ("200", call(fields: "Content-Type: application/json\r\nce-specversion: 1.0\r\nce-id: 1\r\nce-type: a\r\nce-source: b\r\n")),
+    ])
+    func whatIsNotTheUsualCallGoesTheLongWay(status: String, request: String) async throws {
+        let face = try TestFace()
+        try await ConnectionTests.onWire(face) { connection in
+            try await connection.send(request)
+            #expect(try await connection.text { $0.contains("\r\n\r\n") }.hasPrefix("HTTP/1.1 \(status) "))
+        }
+        #expect(begun(face) == 0)
+    }
+
+    @Test func aClientThatEndsItsSideGetsItsAnswer() async throws {
+        let face = try TestFace()
+        face.engine.state.withLock { $0.holdsCalls = true }
+        // Longer than what the system's buffers take at once.
+        face.engine.state.withLock { $0.result = Array(("\"" + String(repeating: "x", count: 8 << 20) + "\"").utf8) }
+        try await ConnectionTests.onWire(face) { connection in
+            try await connection.send(Self.call())
+            try await connection.closeOutput()
+            await waitUntil { face.engine.state.withLock { $0.held.count } == 1 }
+            #expect(face.engine.release())
+            let text = try await connection.textUntilClosed()
+            #expect(text.hasPrefix(Self.ok) && text.hasSuffix(#""logsTruncated":false}"#))
+        }
+    }
+
+    @Test func aClientMayLeaveWhileItsCallRuns() async throws {
+        let face = try TestFace()
+        face.engine.state.withLock { $0.holdsCalls = true }
+        try await ConnectionTests.onWire(face) { connection in
+            try await connection.send(Self.call())
+            await waitUntil { face.engine.state.withLock { $0.held.count } == 1 }
+            try await connection.close()
+            face.engine.state.withLock { $0.holdsCalls = false }
+            #expect(face.engine.release())
+            try await ConnectionTests.onWire(face) { other in
+                try await other.send(Self.call())
+                #expect(try await other.text { $0.contains("logsTruncated") }.hasPrefix(Self.ok))
+            }
+        }
+    }
+
+    /// The times of a connection are those of the long way.
+    @Test func aConnectionThatRestsOrStandsStillIsEnded() async throws {
+        var limits = HTTPLimits()
+        (limits.headSeconds, limits.bodyPauseSeconds) = (1, 1)
+        let face = try TestFace(limits: limits)
+        try await ConnectionTests.onWire(face) { connection in
+            try await connection.send(Self.call())
+            #expect(try await connection.textUntilClosed().components(of: "HTTP/1.1 ") == 1)
+        }
+        try await ConnectionTests.onWire(face) { connection in
+            try await connection.send(Self.call() + "")
+            _ = try await connection.text { $0.contains("logsTruncated") }
+            try await connection.send(Self.head("12345") + "123")
+            let text = try await connection.textUntilClosed()
+            #expect(text.contains("HTTP/1.1 408 ") && text.contains("too-slow"))
+        }
+        #expect(begun(face) == 2)
+    }
+
+    /// The server ends while a call runs: it is answered, with the word that the connection ends, and what stands behind it
+    /// is not done (RFC 9112 §9.6). Who would close the connection hears of it only when the answer is sent.
+    @Test func aCallIsAnsweredWhenTheServerEnds() async throws {
+        let face = try TestFace()
+        face.engine.state.withLock { $0.holdsCalls = true }
+        let channel = NIOAsyncTestingChannel()
+        let (events, told) = AsyncStream<String>.makeStream()
+        try await channel.testingEventLoop.executeInContext {
+            // As Hummingbird has it.
+            try channel.pipeline.syncOperations.configureHTTPServerPipeline(
+                withPipeliningAssistance: false, withErrorHandling: false)
+            try channel.pipeline.syncOperations.addHandler(HTTP1ToHTTPServerCodec(secure: false))
+            for handler in face.face.handlers(Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }, Counter()) {
+                try channel.pipeline.syncOperations.addHandler(handler)
+            }
+            try channel.pipeline.syncOperations.addHandler(Listener(told: told))
+        }
+        try await channel.connect(to: SocketAddress(ipAddress: "127.0.0.1", port: 1))
+        try await channel.writeInbound(ByteBuffer(string: Self.call()))
+        try await channel.testingEventLoop.executeInContext {
+            channel.pipeline.fireUserInboundEventTriggered(ChannelShouldQuiesceEvent())
+        }
+        try await channel.writeInbound(ByteBuffer(string: Self.call()))
+        told.yield("released")
+        #expect(face.engine.release() && begun(face) == 1)
+        let answer = try await channel.waitForOutboundWrite(as: IOData.self)
+        guard case .byteBuffer(let bytes) = answer else {
+            Issue.record("\(answer)")
+            return
+        }
+        #expect(String(buffer: bytes).contains("\r\nConnection: close\r\n"))
+        // The empty write behind it, with which the event comes.
+        _ = try await channel.waitForOutboundWrite(as: IOData.self)
+        var seen: [String] = []
+        for await event in events {
+            seen.append(event)
+            if seen.count == 2 { break }
+        }
+        #expect(seen == ["released", "quiesce"])
+        #expect(begun(face) == 1)
+        _ = try? await channel.finish()
+    }
+
+    private final class Listener: ChannelInboundHandler {
+        typealias InboundIn = NIOAny
+        let told: AsyncStream<String>.Continuation
+        init(told: AsyncStream<String>.Continuation) { self.told = told }
+        func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+            if event is ChannelShouldQuiesceEvent { told.yield("quiesce") }
+        }
+    }
+}
