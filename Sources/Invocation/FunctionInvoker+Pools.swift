@@ -93,5 +93,7 @@ extension PoolMachine.Configuration {
         weights = configuration.namespaceWeights
         stems = configuration.stems
         stemsByFlavour = configuration.stemsByFlavour
+        // As long as a first call takes.
+        stemRest = 3
     }
 }

@@ -5,9 +5,13 @@ package import Sandboxes
 /// How functions are run on this machine.
 package struct InvocationConfiguration: Sendable {
     /// The Python interpreter, absolute.
-    package var python: String
+    package var python: String { didSet { pythonPrefix = Self.prefix(ofProgram: python) } }
     /// The JavaScript interpreter, absolute.
-    package var node: String
+    package var node: String { didSet { nodePrefix = Self.prefix(ofProgram: node) } }
+    /// The folders that hold the interpreters' own files, where they are not the system's: asked for at each start, and
+    /// looked for on the disk but once.
+    private var pythonPrefix: String?
+    private var nodePrefix: String?
     /// The Swift compiler, absolute.
     package var swift: String
     /// What runs inside a worker of an interpreter.
@@ -49,6 +53,8 @@ package struct InvocationConfiguration: Sendable {
     ) {
         self.python = python
         self.node = node
+        pythonPrefix = Self.prefix(ofProgram: python)
+        nodePrefix = Self.prefix(ofProgram: node)
         self.swift = swift
         self.runners = runners
         self.maximumWorkers = maximumWorkers
@@ -60,7 +66,7 @@ package struct InvocationConfiguration: Sendable {
     }
 
     /// The folder that holds an interpreter's own files, when it is not the system's: two above the real program.
-    static func prefix(ofProgram path: String) -> String? {
+    private static func prefix(ofProgram path: String) -> String? {
         guard let real = realpath(path, nil) else { return nil }
         defer { free(real) }
         let folder = FolderPath.parent(FolderPath.parent(String(cString: real)))
@@ -75,6 +81,15 @@ package struct InvocationConfiguration: Sendable {
         switch runtime {
         case .python: python
         case .nodejs: node
+        case .swift, .executable, .container, .sequence: nil
+        }
+    }
+
+    /// The folder that holds that interpreter's own files, when it is not the system's.
+    func prefix(of runtime: FunctionVersion.Runtime) -> String? {
+        switch runtime {
+        case .python: pythonPrefix
+        case .nodejs: nodePrefix
         case .swift, .executable, .container, .sequence: nil
         }
     }

@@ -122,12 +122,12 @@ extension SandboxSpecification {
             mounts.append(SandboxMount(source: layer.directory, target: "\(SandboxPath.layers)/\(index)"))
         }
         var rootFolders: [String] = []
-        if let interpreter = configuration.interpreter(of: version.runtime) {
+        if configuration.interpreter(of: version.runtime) != nil {
             mounts.append(
                 SandboxMount(
                     source: configuration.runners.directory, target: SandboxPath.runtimes,
                     allowsExecution: false))
-            if let prefix = InvocationConfiguration.prefix(ofProgram: interpreter) { rootFolders.append(prefix) }
+            if let prefix = configuration.prefix(of: version.runtime) { rootFolders.append(prefix) }
         }
         // What a run leaves lies in memory until it is published.
         self.init(

@@ -37,6 +37,7 @@ extension Launcher {
     }
 
     private func loop() {
+        thread.store(UInt(pthread_self()), ordering: .relaxed)
         var ready = [weir_ready](repeating: weir_ready(), count: 64)
         var isStopping = false
         while true {

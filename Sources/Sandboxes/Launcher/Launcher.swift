@@ -23,6 +23,8 @@ package final class Launcher: Sendable {
     let state = Mutex(State())
     /// When the owner wants to be called, monotonic milliseconds; `Int64.max` when not.
     let deadline = Atomic<Int64>(.max)
+    /// The I/O thread, once it runs.
+    let thread = Atomic<UInt>(0)
     let buffers: Buffers
 
     struct State {
@@ -179,7 +181,8 @@ package final class Launcher: Sendable {
             let (exchanged, original) = deadline.compareExchange(
                 expected: known, desired: milliseconds, ordering: .relaxed)
             if exchanged {
-                weir_wake_signal(wake)
+                // The I/O thread itself looks at the time before it waits again.
+                if thread.load(ordering: .relaxed) != UInt(pthread_self()) { weir_wake_signal(wake) }
                 return
             }
             known = original

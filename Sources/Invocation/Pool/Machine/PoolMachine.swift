@@ -48,6 +48,9 @@ struct PoolMachine: Sendable {
         /// Stems of each flavour, and exceptions by name.
         var stems = StemPolicy()
         var stemsByFlavour: [String: StemPolicy] = [:]
+        /// How long nothing is done for stems after a worker has become ready, milliseconds: its first call has the
+        /// processors for itself.
+        var stemRest: Int64 = 0
         /// How long after its last work a namespace counts as active, milliseconds.
         var activityWindow: Int64 = 30_000
     }
@@ -104,6 +107,10 @@ struct PoolMachine: Sendable {
         case fail(JobID, Failure)
         /// Call `tick` at this time or before.
         case wake(Int64)
+
+        /// Whether it is clearing away, for which nobody waits as for a start that was decided with it: the launcher does
+        /// one thing after the other.
+        var canWait: Bool { if case .kill(_, .evicted) = self { true } else { false } }
     }
 
     enum Reason: String, Equatable, Sendable {
@@ -295,7 +302,7 @@ struct PoolMachine: Sendable {
         case .stop: stop(now, &actions)
         }
         while let pool = released.popLast() { serve(pool, now, &actions) }
-        if stems.isOwed, mayMakeStems { tendStems(now, &actions) }
+        if stems.isOwed, mayMakeStems { restBeforeStems(now, &actions) }
         if let next = timers.next, next < announced {
             announced = next
             actions.append(.wake(next))

@@ -40,6 +40,13 @@ extension PoolMachine {
         return (.zygote, nil)
     }
 
+    /// Nobody waits for a worker any more: stems may be made soon.
+    mutating func restBeforeStems(_ now: Int64, _ actions: inout [Action]) {
+        guard configuration.stemRest > 0 else { return tendStems(now, &actions) }
+        stems.isOwed = false
+        timers.arm(.stems, at: now + configuration.stemRest)
+    }
+
     /// Lets go what is too much and makes what is too little.
     mutating func tendStems(_ now: Int64, _ actions: inout [Action]) {
         guard !isStopping else { return }
