@@ -258,10 +258,13 @@ package final class FunctionRepository: FunctionCatalog {
 
     private func read(_ key: VersionCache.Key) throws(PersistenceError) -> FunctionVersion? {
         let resource = ResourceKey(.function, key.namespace, key.name)
-        var digest = key.digest
-        if digest == nil { digest = try registry.resource(resource)?.version }
-        guard let digest, let version = try registry.version(resource, digest: digest) else { return nil }
-        return decode(version, key.namespace, key.name)
+        let version =
+            if let digest = key.digest {
+                try registry.version(resource, digest: digest)
+            } else {
+                try registry.currentVersion(resource)
+            }
+        return version.flatMap { decode($0, key.namespace, key.name) }
     }
 
     private func decode(_ version: VersionDocument, _ namespace: String, _ name: String) -> FunctionVersion? {

@@ -108,6 +108,11 @@ package final class Registry: Sendable {
         try database.readNow { db in try RegistryTables.version(key, digest: digest, in: db) }
     }
 
+    /// A resource's current version, on the caller's thread; `nil` when there is no such resource, or it has none.
+    package func currentVersion(_ key: ResourceKey) throws(PersistenceError) -> VersionDocument? {
+        try database.readNow { db in try RegistryTables.currentVersion(key, in: db) }
+    }
+
     /// The digests of all contents that a version of this kind uses.
     package func contents(of kind: ResourceKind) async throws(PersistenceError) -> Set<String> {
         try await database.read { db in try RegistryTables.contents(of: kind, in: db) }

@@ -171,6 +171,18 @@ extension RegistryTables {
         ).map(decodeVersion)
     }
 
+    /// The version that a resource says is its current one.
+    static func currentVersion(_ key: ResourceKey, in db: SQLConnection) throws -> VersionDocument? {
+        try Row.fetchOne(
+            db.cachedStatement(
+                sql: """
+                    SELECT version.digest, content, version.document, number, version.created
+                    FROM resource JOIN version USING (kind, namespace, name)
+                    WHERE kind = ? AND namespace = ? AND name = ? AND digest = resource.version
+                    """), arguments: arguments(key)
+        ).map(decodeVersion)
+    }
+
     static func contents(of kind: ResourceKind, in db: SQLConnection) throws -> Set<String> {
         try String.fetchSet(
             db, sql: "SELECT DISTINCT content FROM version WHERE kind = ?", arguments: [kind.rawValue])
