@@ -126,7 +126,13 @@ import Testing
         ("400", call("{")), ("400", call("[1]")), ("415", call(fields: "Content-Type: text/plain\r\n")),
         ("406", call(fields: "Content-Type: application/json\r\nAccept: text/html\r\n")), ("202", call(query: "")),
         ("400", call(query: "?blocking=yes")), ("400", call(query: "?blocking=true&other=1")),
-        ("200", call(fields: "Content-Type: application/json\r\nce-specversion: 1.0\r\nce-id: 1\r\nce-type: a\r\nce-source: b\r\n")),
+        (
+            "200",
+            call(
+                fields:
+                    "Content-Type: application/json\r\nce-specversion: 1.0\r\nce-id: 1\r\nce-type: a\r\nce-source: b\r\n"
+            )
+        ),
     ])
     func whatIsNotTheUsualCallGoesTheLongWay(status: String, request: String) async throws {
         let face = try TestFace()

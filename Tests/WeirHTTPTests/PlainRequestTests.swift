@@ -32,7 +32,8 @@ import Testing
         "Content-Length: +1\r\n\r\n", "Content-Length: 1, 1\r\n\r\n", "Content-Length: \r\n\r\n",
         "Content-Length : 1\r\n\r\n", "Content-Length: 1\n\r\n", "Content-Length: 1\r\n\n", "A: b\r\n folded\r\n\r\n",
         "A: b\u{0}\r\n\r\n", "A: ü\r\n\r\n", "Expect: 100-continue\r\n\r\n", "Upgrade: websocket\r\n\r\n",
-        "Connection: close\r\n\r\n", "Connection: Content-Length\r\n\r\n", "Host: y\r\n\r\n", ": a\r\n\r\n", "A\r\n\r\n",
+        "Connection: close\r\n\r\n", "Connection: Content-Length\r\n\r\n", "Host: y\r\n\r\n", ": a\r\n\r\n",
+        "A\r\n\r\n",
         "A: b\r\n", "A: b\r\n\r", "A: b\rB: c\r\n\r\n", "Content-Length: 9999999999\r\n\r\n", "TE: trailers\r\n\r\n",
     ])
     func whatIsNotPlainIsNotRead(rest: String) { #expect(read(Self.head + rest) == nil) }
@@ -51,11 +52,13 @@ import Testing
         var generator = SeededGenerator()
         let seed = generator.seed
         let pieces = [
-            "POST", "GET", " ", "/a", "?b=c", "%41", " HTTP/1.1", "\r\n", "\r", "\n", "Host: x", "Host:y", "Content-Length: ",
+            "POST", "GET", " ", "/a", "?b=c", "%41", " HTTP/1.1", "\r\n", "\r", "\n", "Host: x", "Host:y",
+            "Content-Length: ",
             "3", "0", "12", "+", ",", ":", "Content-Type: a/b", "Transfer-Encoding: chunked", "Connection: keep-alive",
             "Accept: */*", "\t", "\u{0}", "é", "X-Y: z", "abc", "{}", "3\r\nabc\r\n0\r\n\r\n",
         ]
-        let whole = "POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nAccept: */*\r\nConnection: keep-alive\r\n\r\nabc"
+        let whole =
+            "POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nAccept: */*\r\nConnection: keep-alive\r\n\r\nabc"
         var taken = 0
         for _ in 0..<20_000 {
             var bytes: [UInt8]

@@ -209,13 +209,14 @@ def serve(control):
         control.frame(error_line(2, 0, "the code could not be loaded: " + message))
         return
     flush_logs()
-    settle_down()
     hello = {"ready": True, "handler": name, "kind": kind}
     if overlap > 1:
         hello["concurrent"] = True
-        control.frame(encode(hello).encode() + b"\n")
-        serve_overlapping(control, handler, kind, overlap)
     control.frame(encode(hello).encode() + b"\n")
+    # While the server reads that, and sends the first call.
+    settle_down()
+    if overlap > 1:
+        serve_overlapping(control, handler, kind, overlap)
     answers = Answers(control)
     while True:
         frame = control.read()

@@ -218,15 +218,19 @@ final class WorkerSession: FunctionWorker, WorkerHandler {
         }
     }
 
+    /// Milliseconds between two looks at a worker's processes.
+    private static var lookPause: Int64 { 20 }
+
     /// Whether the function left processes running after its answer. Its worker is not used again then: they would go on
-    /// beside the next call, and pile up. Looked at not more often than every 20 ms, and when the worker has nothing to do.
+    /// beside the next call, and pile up. Looked at not more often than every ``lookPause``, and when the worker has nothing
+    /// to do.
     private func leavesProcesses(_ worker: Worker) -> Bool {
         // A program may have its own ways of answering lines, with processes that it keeps.
         guard version.runtime.isFramed else { return false }
         let now = MonotonicClock.milliseconds
         let isDue = state.withLock { state in
             guard now >= state.looksAt else { return false }
-            state.looksAt = now + 20
+            state.looksAt = now + Self.lookPause
             return true
         }
         return isDue && worker.hasProcessesBeside
@@ -407,6 +411,8 @@ final class WorkerSession: FunctionWorker, WorkerHandler {
             if state.handlerKind == .batch { owner.noteTakesBatches(version) }
             state.isReady = true
             state.initMilliseconds = now - state.startBegan
+            // Not behind the first call, whose client has waited for a start: behind a later one, or before the rest.
+            state.looksAt = MonotonicClock.milliseconds + Self.lookPause
             return (true, nil)
         }
         let answer = try? Answer(runnerLine: message)

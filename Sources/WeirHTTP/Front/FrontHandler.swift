@@ -141,7 +141,8 @@ final class FrontHandler: ChannelDuplexHandler, RemovableChannelHandler {
     private func answer(_ activation: Activation, _ id: String, _ context: ChannelHandlerContext) -> ByteBuffer {
         let body = JSONValue.object(activation.document()).encoded()
         var out = context.channel.allocator.buffer(capacity: 256 + body.count)
-        out.writeStaticString("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nCache-Control: no-store\r\nX-Request-Id: ")
+        out.writeStaticString(
+            "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nCache-Control: no-store\r\nX-Request-Id: ")
         out.writeString(id)
         out.writeStaticString("\r\nDate: ")
         out.writeString(date.text(milliseconds: responder.now()))
