@@ -10,7 +10,7 @@ import Testing
     private func other(_ length: Int) -> () -> Framing? { { Framing(length: length, isCall: false) } }
 
     @Test func aCallThatStandsAloneIsAnswered() {
-        var path = FrontPath(limit: 100)
+        var path = FrontPath(limit: 100, holdLimit: 50)
         #expect(path.read(10, isQuiet: true, call(10)) == .answer)
         #expect(path.isAnswering && path.read(3, isQuiet: true, call(10)) == .wait)
         path.answered()
@@ -19,7 +19,7 @@ import Testing
     }
 
     @Test func whatGoesOnIsFollowedToItsEnd() {
-        var path = FrontPath(limit: 100)
+        var path = FrontPath(limit: 100, holdLimit: 50)
         #expect(path.read(10, isQuiet: true, other(30)) == .pass)
         #expect(path.read(20, isQuiet: false, { nil }) == .pass)
         #expect(path.read(10, isQuiet: true, call(10)) == .answer)
@@ -28,23 +28,41 @@ import Testing
     /// A call of which more is known than comes here, or that is not alone, is the codec's.
     @Test func aCallThatIsNotAloneGoesOnForGood() {
         for (count, isQuiet) in [(11, true), (10, false)] {
-            var path = FrontPath(limit: 100)
+            var path = FrontPath(limit: 100, holdLimit: 50)
             #expect(path.read(count, isQuiet: isQuiet, call(10)) == .pass)
             #expect(path.read(10, isQuiet: true, call(10)) == .pass)
         }
-        var large = FrontPath(limit: 100)
+        var large = FrontPath(limit: 100, holdLimit: 50)
         #expect(large.read(101, isQuiet: true, call(101)) == .pass)
         #expect(large.read(10, isQuiet: true, call(10)) == .answer)
     }
 
+    /// What comes piece by piece is held only while it is short.
+    @Test func aLongCallIsAnsweredOnlyWhenItComesWhole() {
+        var path = FrontPath(limit: 100, holdLimit: 50)
+        #expect(path.read(10, isQuiet: true, call(51)) == .pass)
+        #expect(path.read(41, isQuiet: false, { nil }) == .pass)
+        #expect(path.read(51, isQuiet: true, call(51)) == .answer)
+    }
+
+    @Test func aConnectionThatIsToEndTakesNothingMore() {
+        var path = FrontPath(limit: 100, holdLimit: 50)
+        path.leave()
+        #expect(path.isAbove && path.read(10, isQuiet: true, call(10)) == .pass)
+        var busy = FrontPath(limit: 100, holdLimit: 50)
+        #expect(busy.read(10, isQuiet: true, call(10)) == .answer)
+        busy.leave()
+        #expect(busy.isAnswering)
+    }
+
     @Test func whatIsNotUnderstoodGoesOnForGood() {
-        var path = FrontPath(limit: 100)
+        var path = FrontPath(limit: 100, holdLimit: 50)
         #expect(path.read(10, isQuiet: true, { nil }) == .pass)
         #expect(path.read(10, isQuiet: true, call(10)) == .pass)
     }
 
     @Test func whatIsGivenUpIsFollowedToItsEnd() {
-        var path = FrontPath(limit: 100)
+        var path = FrontPath(limit: 100, holdLimit: 50)
         #expect(path.read(4, isQuiet: true, call(10)) == .hold)
         path.gaveUp(4)
         #expect(path.read(6, isQuiet: false, { nil }) == .pass)
@@ -65,7 +83,7 @@ import Testing
                 bounds[end] = framing
                 end += framing.length
             }
-            var path = FrontPath(limit: 30)
+            var path = FrontPath(limit: 30, holdLimit: 25)
             var (position, held, done) = (0, 0, 0)
             var waiting: [Int] = []
             while position < end || !waiting.isEmpty {

@@ -6,7 +6,8 @@ import NIOCore
 /// What the head of a request asks for, when that is a function's call whose result is waited for: all that need not be
 /// found out again for the next request with the same head.
 struct FrontCall: Sendable {
-    let head: HTTPRequest
+    /// Without the query, for the log.
+    let path: String
     /// Of the route, for what is counted.
     let route: Int
     /// The caller's own name for the request.
@@ -53,7 +54,7 @@ extension Responder {
         else { return nil }
         let type = head.headerFields[.contentType].map(ContentNegotiation.essence)
         return FrontCall(
-            head: head, route: index, id: Self.requestID(head.headerFields[.requestID]),
+            path: String(halves[0]), route: index, id: Self.requestID(head.headerFields[.requestID]),
             credentials: Credentials(authorization: head.headerFields[.authorization]),
             namespace: Self.namespace(in: rawQuery), function: name, version: query.text("version"),
             takesArguments: type.map(FunctionRoutes.isArguments) ?? false)

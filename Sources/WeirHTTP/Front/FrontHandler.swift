@@ -1,4 +1,5 @@
 import CloudEvents
+import Glibc
 import Hummingbird
 import Invocation
 import Logging
@@ -32,8 +33,8 @@ final class FrontHandler: ChannelDuplexHandler, RemovableChannelHandler {
     private let engine: any Engine
     private let logger: Logger
     private let count: Counter
-    /// Stands above the codec, and watches the times of the connection.
-    private let above: ConnectionGuard
+    /// Stands above the codec, and watches the times of the connection. It owns this.
+    private weak var above: ConnectionGuard?
     private var path: FrontPath
     private var known: Known?
     private var running: Running?
@@ -41,9 +42,12 @@ final class FrontHandler: ChannelDuplexHandler, RemovableChannelHandler {
     /// What was read while a call ran.
     private var waiting = CircularBuffer<ByteBuffer>()
     private var isReadHeld = false
-    /// Events that would have the connection closed under an answer.
-    private var heldEvents: [Any] = []
+    /// The client has ended its side while a call ran.
+    private var isInputClosedHeld = false
+    /// The server ends, and the answer to the call that runs says so.
     private var isQuiescing = false
+    /// That answer is written: nothing that came behind its request is done.
+    private var isClosing = false
     private var hasAnswered = false
     private var date = HTTPDate()
     private var context: ChannelHandlerContext?
@@ -54,7 +58,7 @@ final class FrontHandler: ChannelDuplexHandler, RemovableChannelHandler {
         self.logger = logger
         self.count = count
         self.above = above
-        path = FrontPath(limit: min(DirectHandler.limit, responder.limits.arguments))
+        path = FrontPath(limit: min(DirectHandler.limit, responder.limits.arguments), holdLimit: 64 << 10)
     }
 
     func handlerAdded(context: ChannelHandlerContext) { self.context = context }
@@ -63,14 +67,16 @@ final class FrontHandler: ChannelDuplexHandler, RemovableChannelHandler {
     func channelRead(context: ChannelHandlerContext, data: NIOAny) { take(unwrapInboundIn(data), context) }
 
     private func take(_ part: ByteBuffer, _ context: ChannelHandlerContext) {
+        guard !isClosing else { return }
         var part = part
         var bytes = part
         if var all = held {
+            // Its only owner now, so that it grows in its place.
+            held = nil
             all.writeBuffer(&part)
             bytes = all
-            held = nil
         }
-        switch path.read(bytes.readableBytes, isQuiet: above.isQuiet, { look(at: bytes) }) {
+        switch path.read(bytes.readableBytes, isQuiet: above?.isQuiet ?? false, { look(at: bytes) }) {
         case .pass: context.fireChannelRead(wrapInboundOut(bytes))
         case .hold: held = bytes
         case .wait:
@@ -85,7 +91,7 @@ final class FrontHandler: ChannelDuplexHandler, RemovableChannelHandler {
     /// The request with which the bytes begin.
     private func look(at buffer: ByteBuffer) -> FrontPath.Framing? {
         buffer.withUnsafeReadableBytes { bytes in
-            if known.map({ bytes.starts(with: $0.bytes) }) != true {
+            if known.map({ Self.begins(bytes, with: $0.bytes) }) != true {
                 guard let plain = PlainRequest.read(bytes) else { return nil }
                 known = Known(
                     bytes: Array(bytes[..<plain.headLength]), bodyLength: plain.bodyLength,
@@ -93,6 +99,10 @@ final class FrontHandler: ChannelDuplexHandler, RemovableChannelHandler {
             }
             return known.map { .init(length: $0.bytes.count + $0.bodyLength, isCall: $0.call != nil) }
         }
+    }
+
+    private static func begins(_ bytes: UnsafeRawBufferPointer, with head: [UInt8]) -> Bool {
+        bytes.count >= head.count && bytes.baseAddress.map { memcmp($0, head, head.count) == 0 } ?? head.isEmpty
     }
 
     /// Begins the call; `false` when only the long way can say what becomes of it.
@@ -112,30 +122,44 @@ final class FrontHandler: ChannelDuplexHandler, RemovableChannelHandler {
             running = nil
             return false
         }
-        above.beganInFront()
+        above?.beganInFront()
         count.add()
         return true
     }
 
     private func finish(_ activation: Activation) {
-        // A client that has left is told nothing; what it asked for was done.
-        guard let context, let running else { return }
+        guard let running else { return }
         self.running = nil
         let id = running.call.id ?? RequestID().description
-        context.write(wrapOutboundOut(.byteBuffer(answer(activation, id, context))), promise: nil)
-        context.flush()
-        hasAnswered = true
+        if let context { write(answer(activation, id, context), context) }
+        // A client that has left is told nothing; what it asked for was done, and counts.
         let duration = ContinuousClock.now - running.began
         responder.metrics.record(route: running.call.route, status: 200, duration: duration)
         logger.debug(
             "request",
             metadata: [
-                "id": "\(id)", "method": "POST", "path": "\(running.call.head.path ?? "")", "status": "200",
+                "id": "\(id)", "method": "POST", "path": "\(running.call.path)", "status": "200",
                 "duration": "\(duration)",
             ])
         path.answered()
-        above.endedInFront()
-        resume(context)
+        if let context, !isClosing {
+            above?.endedInFront()
+            resume(context)
+        }
+    }
+
+    private func write(_ answer: ByteBuffer, _ context: ChannelHandlerContext) {
+        hasAnswered = true
+        guard isQuiescing else {
+            context.write(wrapOutboundOut(.byteBuffer(answer)), promise: nil)
+            context.flush()
+            return
+        }
+        isClosing = true
+        waiting.removeAll()
+        let sent = context.eventLoop.makePromise(of: Void.self)
+        above?.endsInFront(when: sent.futureResult)
+        context.writeAndFlush(wrapOutboundOut(.byteBuffer(answer)), promise: sent)
     }
 
     private func answer(_ activation: Activation, _ id: String, _ context: ChannelHandlerContext) -> ByteBuffer {
@@ -166,17 +190,31 @@ final class FrontHandler: ChannelDuplexHandler, RemovableChannelHandler {
         }
         if isTaken { context.fireChannelReadComplete() }
         guard !path.isAnswering else { return }
-        let events = heldEvents
-        heldEvents = []
-        for event in events { tell(event, context) }
-        guard isReadHeld else { return }
+        if isInputClosedHeld {
+            isInputClosedHeld = false
+            tell(ChannelEvent.inputClosed, context)
+        }
+        readOn(context)
+    }
+
+    func read(context: ChannelHandlerContext) {
+        if mustHold(context) { isReadHeld = true } else { context.read() }
+    }
+
+    /// One reading ahead, as in `DirectHandler`; more is back pressure, as it is when a client does not take its answers.
+    private func mustHold(_ context: ChannelHandlerContext) -> Bool {
+        path.isAnswering ? !waiting.isEmpty : !path.isAbove && !context.channel.isWritable
+    }
+
+    private func readOn(_ context: ChannelHandlerContext) {
+        guard isReadHeld, !mustHold(context) else { return }
         isReadHeld = false
         context.read()
     }
 
-    func read(context: ChannelHandlerContext) {
-        // One reading ahead, as in `DirectHandler`; more is back pressure.
-        if path.isAnswering, !waiting.isEmpty { isReadHeld = true } else { context.read() }
+    func channelWritabilityChanged(context: ChannelHandlerContext) {
+        readOn(context)
+        context.fireChannelWritabilityChanged()
     }
 
     /// Lets go of the beginning of a call whose rest does not come; `false` when there is none.
@@ -191,14 +229,13 @@ final class FrontHandler: ChannelDuplexHandler, RemovableChannelHandler {
 
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
         _ = giveUp()
-        if path.isAnswering, event is ChannelShouldQuiesceEvent || event as? ChannelEvent == .inputClosed {
-            if event is ChannelShouldQuiesceEvent {
-                isQuiescing = true
-                waiting.removeAll()
-            }
-            heldEvents.append(event)
-        } else {
+        switch event {
+        case is ChannelShouldQuiesceEvent where path.isAnswering: isQuiescing = true
+        case ChannelEvent.inputClosed where path.isAnswering: isInputClosedHeld = true
+        case is ChannelShouldQuiesceEvent:
+            path.leave()
             tell(event, context)
+        default: tell(event, context)
         }
     }
 

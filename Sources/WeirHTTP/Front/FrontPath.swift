@@ -34,14 +34,20 @@ struct FrontPath {
     }
 
     private let limit: Int
+    private let holdLimit: Int
     private var phase = Phase.between
 
-    /// - Parameter limit: bytes of a call, its head included, that are taken here.
-    init(limit: Int) {
+    /// - Parameters:
+    ///   - limit: bytes of a call, its head included, that are taken here.
+    ///   - holdLimit: the same of a call that comes piece by piece: each piece is held beside those before it.
+    init(limit: Int, holdLimit: Int) {
         self.limit = limit
+        self.holdLimit = min(limit, holdLimit)
     }
 
     var isAnswering: Bool { phase == .answering }
+    /// Whether all that comes is the codec's, for good.
+    var isAbove: Bool { phase == .above }
 
     /// Bytes have come, `count` with those that are held.
     ///
@@ -55,17 +61,25 @@ struct FrontPath {
         case .passing(let left):
             pass(count, of: left)
             return .pass
-        case .between, .holding:
+        case .holding(let length):
+            guard isQuiet, count <= length else {
+                pass(count, of: length)
+                return .pass
+            }
+            if count == length { phase = .answering }
+            return count == length ? .answer : .hold
+        case .between:
             guard isQuiet, let framing = look() else {
                 phase = .above
                 return .pass
             }
-            guard framing.isCall, framing.length <= limit, count <= framing.length else {
+            let isWhole = count == framing.length
+            guard framing.isCall, count <= framing.length, framing.length <= (isWhole ? limit : holdLimit) else {
                 pass(count, of: framing.length)
                 return .pass
             }
-            phase = count < framing.length ? .holding(length: framing.length) : .answering
-            return count < framing.length ? .hold : .answer
+            phase = isWhole ? .answering : .holding(length: framing.length)
+            return isWhole ? .answer : .hold
         }
     }
 
@@ -75,6 +89,11 @@ struct FrontPath {
 
     /// The call is answered, or its bytes went on whole.
     mutating func answered() { phase = .between }
+
+    /// The connection is to end: nothing is taken any more but the call that runs.
+    mutating func leave() {
+        if phase != .answering { phase = .above }
+    }
 
     /// The bytes that are held, `count` of them, go on.
     mutating func gaveUp(_ count: Int) {

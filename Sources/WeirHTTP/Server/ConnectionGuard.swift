@@ -62,6 +62,14 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
         if let context { perform(state.wroteEnd(), context) }
     }
 
+    /// The same, where the answer says that the connection ends: it does when that is sent, or is not in a long time.
+    func endsInFront(when sent: EventLoopFuture<Void>) {
+        guard let context else { return }
+        _ = state.wroteHead(closing: true)
+        _ = state.wroteEnd()
+        close(when: sent, context)
+    }
+
     func channelActive(context: ChannelHandlerContext) {
         perform(state.opened(), context)
         context.fireChannelActive()
@@ -127,18 +135,22 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
     /// Ends the connection behind an answer. To close our side while something waits to be sent, and the client's has ended
     /// or ends, would close all and lose that (NIO's `BaseStreamSocketChannel.close0`).
     private func closeWhenSent(_ end: NIOAny, _ promise: EventLoopPromise<Void>?, _ context: ChannelHandlerContext) {
+        let sent = promise ?? context.eventLoop.makePromise(of: Void.self)
+        close(when: sent.futureResult, context)
+        context.writeAndFlush(end, promise: sent)
+    }
+
+    private func close(when sent: EventLoopFuture<Void>, _ context: ChannelHandlerContext) {
         timer?.cancel()
         isSending = true
-        let sent = promise ?? context.eventLoop.makePromise(of: Void.self)
         let bound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
-        sent.futureResult.whenComplete { _ in
+        sent.whenComplete { _ in
             let (handler, context) = bound.value
             handler.isSending = false
             if handler.isInputClosed { context.close(promise: nil) } else { handler.closeGently(context) }
         }
         due = nil
         timer = context.eventLoop.scheduleTask(in: Self.sending) { bound.value.1.close(promise: nil) }
-        context.writeAndFlush(end, promise: sent)
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {

@@ -38,6 +38,31 @@ struct StemTests {
         #expect(waiting(world) == 2, "the floor, and one as one was used")
     }
 
+    /// Who has just got a worker has the processors to itself for a moment.
+    @Test func theNextStemIsMadeWhenAFirstCallHasHadItsTime() {
+        var world = Self.world { $0.stemRest = 500 }
+        world.run(until: 1_000)
+        #expect(waiting(world) == 1)
+        world.at(1_000, .submit(.init(pool: 1, duration: 5)))
+        world.run(until: 1_400)
+        #expect(world.records[1]?.latency == 6 && waiting(world) == 0 && world.machine.stems.members.isEmpty)
+        world.run(until: 2_000)
+        #expect(waiting(world) == 2)
+    }
+
+    /// First calls without a pause between them do not put the stems off for ever: the rest is taken once, then a stem is
+    /// begun whenever nobody waits.
+    @Test func firstCallsWithoutAPauseGetStemsToo() {
+        func stems(_ rest: Int64) -> Int {
+            var world = Self.world(maximum: 8, zygote: true) { $0.stemRest = rest }
+            world.stemTime = 4
+            for pool in 1...40 { world.at(200 + Int64(pool) * 6, .submit(.init(pool: pool, duration: 1))) }
+            world.run(until: 600)
+            return ways(world).count { $0 == "stem" }
+        }
+        #expect(stems(0) > 15 && stems(3) > stems(0) / 2, "\(stems(3)) of \(stems(0))")
+    }
+
     @Test func anUnusualFlavourHasStemsOnlyAfterItWasAskedFor() {
         var world = Self.world { $0.stemsByFlavour = [:] }
         world.run(until: 1_000)

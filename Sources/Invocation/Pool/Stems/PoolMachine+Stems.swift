@@ -42,9 +42,9 @@ extension PoolMachine {
 
     /// Nobody waits for a worker any more: stems may be made soon.
     mutating func restBeforeStems(_ now: Int64, _ actions: inout [Action]) {
-        guard configuration.stemRest > 0 else { return tendStems(now, &actions) }
-        stems.isOwed = false
-        timers.arm(.stems, at: now + configuration.stemRest)
+        let until = stems.restUntil ?? now + configuration.stemRest
+        stems.restUntil = until
+        if now >= until { tendStems(now, &actions) } else { timers.arm(.stems, at: until) }
     }
 
     /// Lets go what is too much and makes what is too little.
@@ -66,6 +66,7 @@ extension PoolMachine {
                 next = min(next, stems.rotated + Self.period)
             }
         }
+        if !stems.isOwed { stems.restUntil = nil }
         timers.arm(.stems, at: next)
     }
 

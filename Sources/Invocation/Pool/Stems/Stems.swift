@@ -60,6 +60,9 @@ struct Stems: Sendable {
     var startsUnderway = 0
     /// One more is to be looked for when nothing else is on its way.
     var isOwed = false
+    /// Until when a first call has the processors for itself: once a debt, so that calls without a pause between them do not
+    /// put it off for ever.
+    var restUntil: Int64?
     var rotated: Int64 = 0
 
     var isEmpty: Bool { members.isEmpty }
