@@ -7,6 +7,8 @@ import sys
 def compile_runner(folder):
     import py_compile
 
+    # Workers are other users: what they cannot read they compile anew in each start.
+    os.umask(0o022)
     package = os.path.join(folder, "weir_runner")
     for name in sorted(os.listdir(package)):
         path = os.path.join(package, name)
