@@ -20,12 +20,13 @@ final class FrontHandler: ChannelDuplexHandler, RemovableChannelHandler {
     private struct Known {
         var bytes: [UInt8]
         var bodyLength: Int
-        var call: FrontCall?
+        var call: (any FrontCall)?
     }
 
     /// The call that runs.
     private struct Running {
-        var call: FrontCall
+        var call: any FrontCall
+        var run: any FrontRun
         var began: ContinuousClock.Instant
     }
 
@@ -95,7 +96,7 @@ final class FrontHandler: ChannelDuplexHandler, RemovableChannelHandler {
                 guard let plain = PlainRequest.read(bytes) else { return nil }
                 known = Known(
                     bytes: Array(bytes[..<plain.headLength]), bodyLength: plain.bodyLength,
-                    call: responder.frontCall(plain.head))
+                    call: responder.frontCall(plain.head, engine))
             }
             return known.map { .init(length: $0.bytes.count + $0.bodyLength, isCall: $0.call != nil) }
         }
@@ -107,38 +108,35 @@ final class FrontHandler: ChannelDuplexHandler, RemovableChannelHandler {
 
     /// Begins the call; `false` when only the long way can say what becomes of it.
     private func begin(_ bytes: ByteBuffer, _ context: ChannelHandlerContext) -> Bool {
-        guard let known, let call = known.call,
-            let wanted = bytes.withUnsafeReadableBytes({
-                call.call(UnsafeRawBufferPointer(rebasing: $0[known.bytes.count...]))
-            }), let caller = responder.access.grant(call.credentials, call.question)
-        else { return false }
-        running = Running(call: call, began: .now)
+        guard let known, let call = known.call else { return false }
+        let began = ContinuousClock.now
         let eventLoop = context.eventLoop
         let bound = NIOLoopBound(self, eventLoop: eventLoop)
-        let hasBegun = engine.begin(call.reference(caller), call: wanted) { activation in
-            eventLoop.execute { bound.value.finish(activation) }
+        let run = bytes.withUnsafeReadableBytes { all in
+            call.begin(UnsafeRawBufferPointer(rebasing: all[known.bytes.count...])) { activation in
+                eventLoop.execute { bound.value.finish(activation) }
+            }
         }
-        guard hasBegun else {
-            running = nil
-            return false
-        }
+        guard let run else { return false }
+        running = Running(call: call, run: run, began: began)
         above?.beganInFront()
         count.add()
         return true
     }
 
-    private func finish(_ activation: Activation) {
+    private func finish(_ activation: Activation?) {
         guard let running else { return }
         self.running = nil
-        let id = running.call.id ?? RequestID().description
-        if let context { write(answer(activation, id, context), context) }
+        let answer = running.run.answer(activation)
+        if let context { write(bytes(of: answer, context), context) }
         // A client that has left is told nothing; what it asked for was done, and counts.
         let duration = ContinuousClock.now - running.began
-        responder.metrics.record(route: running.call.route, status: 200, duration: duration)
+        responder.metrics.record(route: running.call.route, status: answer.status.code, duration: duration)
         logger.debug(
             "request",
             metadata: [
-                "id": "\(id)", "method": "POST", "path": "\(running.call.path)", "status": "200",
+                "id": "\(running.run.id)", "method": "POST", "path": "\(running.call.path)",
+                "status": "\(answer.status.code)",
                 "duration": "\(duration)",
             ])
         path.answered()
@@ -162,22 +160,24 @@ final class FrontHandler: ChannelDuplexHandler, RemovableChannelHandler {
         context.writeAndFlush(wrapOutboundOut(.byteBuffer(answer)), promise: sent)
     }
 
-    private func answer(_ activation: Activation, _ id: String, _ context: ChannelHandlerContext) -> ByteBuffer {
-        let body = JSONValue.object(activation.document()).encoded()
-        var out = context.channel.allocator.buffer(capacity: 256 + body.count)
-        out.writeStaticString(
-            "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nCache-Control: no-store\r\nX-Request-Id: ")
-        out.writeString(id)
-        out.writeStaticString("\r\nDate: ")
+    private func bytes(of answer: FrontAnswer, _ context: ChannelHandlerContext) -> ByteBuffer {
+        var out = context.channel.allocator.buffer(capacity: 128 + answer.fields.count + answer.body.count)
+        out.writeStaticString("HTTP/1.1 ")
+        out.writeString(String(answer.status.code))
+        out.writeStaticString(" ")
+        out.writeString(answer.status.reasonPhrase)
+        out.writeStaticString("\r\n")
+        out.writeBytes(answer.fields)
+        out.writeStaticString("Date: ")
         out.writeString(date.text(milliseconds: responder.now()))
         out.writeStaticString("\r\nServer: ")
         out.writeString(HTTPFace.serverName)
         // RFC 9112 §9.6: the server ends, and does nothing that comes behind this.
         if isQuiescing { out.writeStaticString("\r\nConnection: close") }
         out.writeStaticString("\r\nContent-Length: ")
-        out.writeString(String(body.count))
+        out.writeString(String(answer.body.count))
         out.writeStaticString("\r\n\r\n")
-        out.writeBytes(body)
+        out.writeBytes(answer.body)
         return out
     }
 

@@ -10,6 +10,16 @@ extension ServerEngine {
     func whiskActivationID() -> String { parts.pool.makeID() }
 
     func whiskRun(_ call: WhiskCall) async -> Activation {
+        let (function, request) = run(of: call)
+        return await parts.invoker.invoke(function, call: request)
+    }
+
+    func whiskBegin(_ call: WhiskCall, then: @escaping @Sendable (Activation) -> Void) -> Bool {
+        let (function, request) = run(of: call)
+        return parts.invoker.begin(function, call: request, then: then)
+    }
+
+    private func run(of call: WhiskCall) -> (FunctionReference, FunctionCall) {
         let path = call.target.action.path
         var entry: ActionDirectory.Entry?
         // By the name that was asked for, through its binding where it has one.
@@ -27,7 +37,7 @@ extension ServerEngine {
             request.environment = parts.invoker.environment(
                 entry, namespace: call.namespace, transaction: call.transaction)
         }
-        return await parts.invoker.invoke(function, call: request)
+        return (function, request)
     }
 
     // MARK: Activations

@@ -57,6 +57,8 @@ package protocol WhiskEngine: Sendable {
     func whiskActivationID() -> String
     /// Runs an action and waits for its end.
     func whiskRun(_ call: WhiskCall) async -> Activation
+    /// The same, where it can begin without waiting; `false`, and nothing has begun, where it cannot.
+    func whiskBegin(_ call: WhiskCall, then: @escaping @Sendable (Activation) -> Void) -> Bool
     /// What stands in the lists of a namespace, last started first.
     func whiskActivations(_ query: WhiskActivationQuery) async throws(Problem) -> [Activation]
     func whiskActivationCount(_ query: WhiskActivationQuery) async throws(Problem) -> Int

@@ -5,46 +5,47 @@ final class Waiting<Value: Sendable>: Sendable, Expiring {
     private struct State {
         var value: Value?
         var isOver = false
-        var continuation: CheckedContinuation<Value?, Never>?
+        var completion: (@Sendable (Value?) -> Void)?
     }
 
     private let state = Mutex(State())
 
     /// The value has come.
     func resolve(_ value: Value) {
-        let continuation = state.withLock { state in
+        let completion = state.withLock { state in
             state.value = value
             state.isOver = true
-            defer { state.continuation = nil }
-            return state.continuation
+            defer { state.completion = nil }
+            return state.completion
         }
-        continuation?.resume(returning: value)
+        completion?(value)
     }
 
     /// The value, or `nil` when it has not come within so many milliseconds. Asked once.
     func value(within milliseconds: Int, of deadlines: Deadlines) async -> Value? {
         await withCheckedContinuation { continuation in
-            let known = state.withLock { state -> Value? in
-                if state.value == nil { state.continuation = continuation }
-                return state.value
-            }
-            if let known {
-                continuation.resume(returning: known)
-            } else {
-                deadlines.add(self, in: .milliseconds(milliseconds))
-            }
+            whenKnown(within: milliseconds, of: deadlines) { continuation.resume(returning: $0) }
         }
+    }
+
+    /// The same, told on any thread.
+    func whenKnown(within milliseconds: Int, of deadlines: Deadlines, _ body: @escaping @Sendable (Value?) -> Void) {
+        let known = state.withLock { state -> Value? in
+            if state.value == nil { state.completion = body }
+            return state.value
+        }
+        if let known { body(known) } else { deadlines.add(self, in: .milliseconds(milliseconds)) }
     }
 
     var isSettled: Bool { state.withLock { $0.isOver } }
 
     func expire() {
-        let continuation = state.withLock { state in
+        let completion = state.withLock { state in
             state.isOver = true
-            defer { state.continuation = nil }
-            return state.continuation
+            defer { state.completion = nil }
+            return state.completion
         }
-        continuation?.resume(returning: nil)
+        completion?(nil)
     }
 }
 

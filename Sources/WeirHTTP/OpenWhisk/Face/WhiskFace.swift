@@ -204,7 +204,7 @@ package struct WhiskFace: Sendable {
 
     /// The caller's transaction id when it can stand in a header and a log, else a new one; what begins with `sid_` is the
     /// system's own.
-    private static func transaction(_ text: String?) -> String {
+    static func transaction(_ text: String?) -> String {
         if let text, (1...256).contains(text.utf8.count), !text.hasPrefix("sid_"),
             text.utf8.allSatisfy({ (0x20...0x7E).contains($0) })
         {

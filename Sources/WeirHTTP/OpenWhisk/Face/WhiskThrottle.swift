@@ -51,6 +51,15 @@ final class WhiskThrottle: Sendable {
             headers: [.retryAfter: "\(60 - now / 1_000 % 60)"])
     }
 
+    /// Whether a call would be let in now. Nothing is counted.
+    func admits(_ namespace: String, now: Int64) -> Bool {
+        state.withLock { state in
+            let count = state.minute == now / 60_000 ? state.counts[Key(namespace: namespace, kind: .invocation)] : 0
+            return count ?? 0 < rates.invocationsPerMinute
+                && state.running[namespace] ?? 0 < rates.concurrentInvocations
+        }
+    }
+
     /// Takes a place among the running ones; give it back with ``leave(_:)``.
     func enter(_ namespace: String) throws(WhiskError) {
         let allowed = rates.concurrentInvocations

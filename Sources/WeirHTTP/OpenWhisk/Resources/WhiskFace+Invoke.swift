@@ -29,7 +29,9 @@ extension WhiskFace {
         guard let activation = await waiting.value(within: wait, of: deadlines) else {
             return accepted(call.activationID)
         }
-        return answer(activation, of: target.action, wantsResult: wantsResult)
+        let (status, body) = Self.outcome(activation, wantsResult: wantsResult)
+        return WhiskAnswer.bytes(
+            body, type: "application/json", status: status, headers: [.whiskActivation: activation.id])
     }
 
     /// Begins a run that goes on whoever waits for it.
@@ -48,9 +50,9 @@ extension WhiskFace {
         WhiskAnswer.json(["activationId": .string(id)], status: .accepted, headers: [.whiskActivation: id])
     }
 
-    private func answer(_ activation: Activation, of action: WhiskAction, wantsResult: Bool) -> Response {
+    /// What is told of a run that was waited for.
+    static func outcome(_ activation: Activation, wantsResult: Bool) -> (HTTPResponse.Status, [UInt8]) {
         let record = WhiskRecord(activation)
-        let headers: HTTPFields = [.whiskActivation: activation.id]
         let status: HTTPResponse.Status =
             switch record.outcome {
             case .success: .ok
@@ -58,16 +60,12 @@ extension WhiskFace {
             case .internalError: .internalServerError
             }
         // A list is handed back bare, as upstream does.
-        if wantsResult || (record.outcome == .success && record.resultIsList) {
-            return WhiskAnswer.bytes(record.result, type: "application/json", status: status, headers: headers)
-        }
+        if wantsResult || (record.outcome == .success && record.resultIsList) { return (status, record.result) }
         // Upstream answers before the logs of a plain action are collected; clients that want them get the record.
-        return WhiskAnswer.bytes(
-            record.encoded(hasLogs: record.kind == .sequence), type: "application/json", status: status,
-            headers: headers)
+        return (status, record.encoded(hasLogs: record.kind == .sequence))
     }
 
-    private static func wait(_ text: String?) throws(WhiskError) -> Int {
+    static func wait(_ text: String?) throws(WhiskError) -> Int {
         guard let text else { return WhiskBounds.wait }
         guard let number = Int(text), (1...WhiskBounds.wait).contains(number) else {
             throw .badQuery("timeout", "Timeout must be number of milliseconds up to \(WhiskBounds.wait).")
