@@ -44,6 +44,56 @@ import Testing
         #expect(second.json["annotations"]?.annotation("initTime") == nil)
     }
 
+    /// The usual head is answered in front of the HTTP codec, one with `TE` is not.
+    @Test("both ways of a blocking call answer the same") func bothWays() async throws {
+        let tenant = try await WhiskSite.shared.tenant()
+        for helper in ["echo", "fail", "arr", "text", "sleep", "env"] { try await tenant.action(helper) }
+        try await tenant.action(
+            "final", "echo",
+            ["annotations": [["key": "final", "value": true]], "parameters": [["key": "p", "value": 1]]])
+        let cases: [(String, JSONValue)] = [
+            ("echo?blocking=true", ["a": 1]), ("echo?blocking=true&result=true", ["a": [1.5, nil]]),
+            ("fail?blocking=true", ["e": "x"]), ("fail?blocking=true&result=true", ["e": "x"]),
+            ("arr?blocking=true", [:]), ("arr?blocking=true&result=true", [:]), ("text?blocking=true", [:]),
+            ("sleep?blocking=true&timeout=100", ["ms": 1000]), ("none?blocking=true", [:]), ("echo?blocking=true", [1]),
+            ("echo?blocking=maybe", [:]), ("echo?blocking=true&timeout=0", [:]), ("final?blocking=true", ["p": 2]),
+            ("final?blocking=true", ["q": 2]), ("echo", [:]),
+        ]
+        for (path, body) in cases {
+            // Warm, so that both tell of a run without a start.
+            if path.hasPrefix("sleep") == false { _ = try await tenant.call("POST", "actions/\(path)", body) }
+            let short = try await tenant.call("POST", "actions/\(path)", body)
+            let long = try await tenant.call("POST", "actions/\(path)", body, headers: [("TE", "trailers")])
+            #expect(
+                short.status == long.status && Self.shape(short) == Self.shape(long),
+                "\(path): \(short.text) \(long.text)")
+            let names = [short, long].map { answer in Set(answer.headers.map { $0.name.lowercased() }) }
+            #expect(names[0] == names[1], "\(path)")
+        }
+        // A run's transaction is the request's name, whichever way it came.
+        for more in [[], [("TE", "trailers")]] {
+            let answer = try await tenant.call(
+                "POST", "actions/env?blocking=true&result=true", [:], headers: [("X-Request-ID", "mine")] + more)
+            #expect(
+                answer.json["__OW_TRANSACTION_ID"] == "mine" && answer.headers.first(name: "x-request-id") == "mine")
+            let id = answer.headers.first(name: "x-openwhisk-activation-id")
+            #expect(id != nil && answer.json["__OW_ACTIVATION_ID"]?.string == id)
+        }
+    }
+
+    /// A document without what differs from run to run.
+    private static func shape(_ answer: TestClient.Answer) -> JSONValue {
+        guard var object = answer.json.object else { return answer.json }
+        for name in ["activationId", "start", "end", "duration", "code"] where object[name] != nil {
+            object[name] = "…"
+        }
+        if let annotations = object["annotations"]?.array {
+            object["annotations"] = .array(
+                annotations.map { $0["key"] == "waitTime" ? ["key": "waitTime"] : $0 })
+        }
+        return .object(object)
+    }
+
     @Test("OW-25 result only") func resultOnly() async throws {
         let tenant = try await WhiskSite.shared.tenant()
         try await tenant.action("hello")
