@@ -148,7 +148,7 @@ import TestSupport
     @Test func aListenerHasLimits() async throws {
         var limits = EgressProxy.Limits()
         limits.connections = 2
-        limits.patience = 300
+        limits.patience = 1_000
         try await withProxy(["localhost:\(Desk.echo)"], limits: limits) { desk in
             let slow = try desk.connect()
             slow.send("CONNECT loc")
@@ -156,8 +156,10 @@ import TestSupport
             second.send("CONNECT localhost:\(desk.echo.port) HTTP/1.1\r\n\r\n")
             #expect(second.read(until: "\r\n\r\n").hasPrefix("HTTP/1.1 200"))
             let third = try desk.connect()
-            #expect(third.readAll().hasPrefix("HTTP/1.1 503"))
-            #expect(slow.readAll().hasPrefix("HTTP/1.1 408"), "who does not say what is wanted is not waited for")
+            // Which of two that say nothing was taken first is not certain: the other is one too many, and who does not say
+            // what is wanted is not waited for.
+            let answers = [slow, third].map { String($0.readAll().prefix(12)) }
+            #expect(answers.sorted() == ["HTTP/1.1 408", "HTTP/1.1 503"])
             second.send("still here")
             second.endInput()
             #expect(second.readAll() == "still here", "what is connected stays")
