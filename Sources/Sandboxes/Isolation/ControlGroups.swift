@@ -66,9 +66,10 @@ struct ControlGroups: Sendable {
         if let unified = hierarchies.first(where: \.isUnified) { makeUnified(name, unified) }
     }
 
-    /// Ends what is in the workers' groups of this launcher, and removes them.
-    func clear() {
-        for tree in trees where !tree.isEmpty { Self.removeChildren(of: tree) }
+    /// Ends what is in the groups of workers with a lower slot than this, and removes them. Those of higher ones may belong to
+    /// a launcher that was started anew meanwhile.
+    func clear(before slot: UInt64) {
+        for tree in trees where !tree.isEmpty { Self.removeChildren(of: tree, before: slot) }
     }
 
     /// Removes everything that was made.
@@ -161,9 +162,9 @@ struct ControlGroups: Sendable {
         }
     }
 
-    private static func removeChildren(of tree: String) {
+    private static func removeChildren(of tree: String, before slot: UInt64 = .max) {
         // A worker's group may hold one that a container's runtime made.
-        for name in SmallFile.names(in: tree) where UInt64(name) != nil || name.hasPrefix("weir-") {
+        for name in SmallFile.names(in: tree) where UInt64(name).map({ $0 < slot }) ?? name.hasPrefix("weir-") {
             remove(tree + "/" + name)
         }
     }

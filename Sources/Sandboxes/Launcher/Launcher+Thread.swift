@@ -255,11 +255,11 @@ extension Launcher {
     private func launcherLost(_ process: Process) {
         _ = weir_poller_remove(poller, process.control)
         close(process.control)
-        let workers = state.withLock { state -> [Worker] in
+        let (workers, next) = state.withLock { state -> ([Worker], UInt64) in
             state.process = nil
             for (_, descriptor) in state.outbox where descriptor >= 0 { close(descriptor) }
             state.outbox = []
-            return process.slots.sorted().compactMap { state.workers[$0] }
+            return (process.slots.sorted().compactMap { state.workers[$0] }, state.nextSlot)
         }
         for worker in workers where worker.pid > 0 { _ = Glibc.kill(-worker.pid, SIGKILL) }
         _ = Glibc.kill(process.pid, SIGKILL)
@@ -276,7 +276,7 @@ extension Launcher {
         }
         failPending()
         for worker in workers { end(worker, .launcherLost) }
-        state.withLock { $0.ownsGroups ? $0.isolation?.groups : nil }?.clear()
+        state.withLock { $0.ownsGroups ? $0.isolation?.groups : nil }?.clear(before: next)
     }
 
     // MARK: Stopping
