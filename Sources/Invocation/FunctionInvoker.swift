@@ -184,12 +184,13 @@ package final class FunctionInvoker: Invoker {
         guard
             let version = catalog.version(
                 namespace: function.namespace, name: function.name, digest: function.version),
-            // Files are brought in first; keys are read from what comes.
-            !version.staging.isPerCall, version.limits.scaling.runsPerKey == nil
+            // Files are brought in first.
+            !version.staging.isPerCall
         else { return false }
         var function = function
         function.version = version.digest
-        submit(version, function, [call], key: nil, TimeOfDay.milliseconds) { activations in
+        let key = CallGroups([call], of: version)?.groups[0].key
+        submit(version, function, [call], key: key, TimeOfDay.milliseconds) { activations in
             for activation in activations { completion(activation) }
         }
         return true

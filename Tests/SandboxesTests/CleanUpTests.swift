@@ -129,6 +129,11 @@ import TestSupport
         // Another of this process is not taken for dead.
         let second = ControlGroups()
         #expect(living.trees.allSatisfy { $0.isEmpty || access($0, F_OK) == 0 })
+        // What a launcher has left is cleared; workers that the next one has started by then are not.
+        let slots = living.trees.filter { !$0.isEmpty }.map { (left: $0 + "/7", new: $0 + "/8") }
+        for slot in slots { #expect(mkdir(slot.left, 0o755) == 0 && mkdir(slot.new, 0o755) == 0) }
+        living.clear(before: 8)
+        #expect(slots.allSatisfy { access($0.left, F_OK) != 0 && access($0.new, F_OK) == 0 })
         second.remove()
         living.remove()
         #expect((living.trees + second.trees).allSatisfy { $0.isEmpty || access($0, F_OK) != 0 })

@@ -29,6 +29,9 @@ import Testing
     }
 
     private static let ok = "HTTP/1.1 200 OK"
+    private func aCallRuns(_ face: TestFace) async {
+        await waitUntil { face.engine.state.withLock { $0.held.count } == 1 }
+    }
     private func begun(_ face: TestFace) -> Int { face.engine.state.withLock { $0.begun } }
 
     @Test func callsOfOneConnectionAreAnsweredInFront() async throws {
@@ -111,7 +114,7 @@ import Testing
         face.engine.state.withLock { $0.holdsCalls = true }
         try await ConnectionTests.onWire(face) { connection in
             try await connection.send(Self.call())
-            await waitUntil { face.engine.state.withLock { $0.held.count } == 1 }
+            await aCallRuns(face)
             try await connection.send("GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
             try await connection.send(Self.call())
             #expect(face.engine.release())
@@ -151,7 +154,7 @@ import Testing
         try await ConnectionTests.onWire(face) { connection in
             try await connection.send(Self.call())
             try await connection.closeOutput()
-            await waitUntil { face.engine.state.withLock { $0.held.count } == 1 }
+            await aCallRuns(face)
             #expect(face.engine.release())
             let text = try await connection.textUntilClosed()
             #expect(text.hasPrefix(Self.ok) && text.hasSuffix(#""logsTruncated":false}"#))
@@ -163,10 +166,14 @@ import Testing
         face.engine.state.withLock { $0.holdsCalls = true }
         try await ConnectionTests.onWire(face) { connection in
             try await connection.send(Self.call())
-            await waitUntil { face.engine.state.withLock { $0.held.count } == 1 }
+            await aCallRuns(face)
             try await connection.close()
             face.engine.state.withLock { $0.holdsCalls = false }
             #expect(face.engine.release())
+            // What it asked for was done, and counts.
+            await waitUntil {
+                face.face.metrics.render().contains(#"route="/v1/functions/{function}/invoke",status="2xx"} 1"#)
+            }
             try await ConnectionTests.onWire(face) { other in
                 try await other.send(Self.call())
                 #expect(try await other.text { $0.contains("logsTruncated") }.hasPrefix(Self.ok))
@@ -230,6 +237,21 @@ import Testing
         #expect(begun(face) == 2)
     }
 
+    /// Each call puts off the end of a connection that rests, though the timer is not set anew for each.
+    @Test func aConnectionIsEndedOnlyAMinuteAfterItsLastCall() async throws {
+        let face = try TestFace()
+        let channel = try await connection(face)
+        for number in 1...3 {
+            try await channel.writeInbound(ByteBuffer(string: Self.call()))
+            _ = try await channel.waitForOutboundWrite(as: IOData.self)
+            await channel.testingEventLoop.advanceTime(by: .seconds(40))
+            #expect(channel.isActive && begun(face) == number)
+        }
+        await channel.testingEventLoop.advanceTime(by: .seconds(21))
+        #expect(!channel.isActive)
+        _ = try? await channel.finish()
+    }
+
     /// The server ends while a call runs: it is answered, with the word that the connection ends, and what stands behind it
     /// is not done (RFC 9112 §9.6).
     @Test func aCallIsAnsweredWhenTheServerEnds() async throws {
@@ -270,7 +292,7 @@ import Testing
             try channel.pipeline.syncOperations.configureHTTPServerPipeline(
                 withPipeliningAssistance: false, withErrorHandling: false)
             try channel.pipeline.syncOperations.addHandler(HTTP1ToHTTPServerCodec(secure: false))
-            for handler in face.face.handlers(Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }, Counter()) {
+            for handler in face.face.handlers(Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }) {
                 try channel.pipeline.syncOperations.addHandler(handler)
             }
         }

@@ -127,7 +127,6 @@ package final class FunctionRepository: FunctionCatalog {
         let digest = FunctionVersion.digest(content: content, document: document)
         let record = VersionDocument(digest: digest, content: content, document: document)
         let change: RegistryChange
-        let epoch = cache.withLock { $0.epoch }
         do throws(PersistenceError) {
             change = try await writer.apply(
                 .putVersion(
@@ -138,14 +137,6 @@ package final class FunctionRepository: FunctionCatalog {
         }
         guard let version = decode(record, namespace, name) else {
             throw FunctionError(.storage, "the version \(digest) cannot be read back")
-        }
-        // What was deployed is called soon, as a rule. Kept only when this change was the only one meanwhile: another might
-        // have made a version more current than this.
-        // As the file gives it back: there 1e3 is 1000, which is another value to a handler than 1000.0.
-        if change.isChange, let text = try? JSONValue(parsing: document.text),
-            let version = decode(VersionDocument(digest: digest, content: content, document: text), namespace, name)
-        {
-            cache.withLock { $0.keep(.init(namespace: namespace, name: name), version, readAt: epoch &+ 1) }
         }
         return (change, version)
     }

@@ -41,9 +41,6 @@ package enum RegistryChange: Sendable, Hashable {
     /// The registry was so already; no number is used and nobody is told.
     case unchanged(ResourceDocument)
 
-    /// Whether anything is otherwise than before.
-    package var isChange: Bool { if case .unchanged = self { false } else { true } }
-
     /// The resource as it is now, or was last.
     package var resource: ResourceDocument {
         switch self {

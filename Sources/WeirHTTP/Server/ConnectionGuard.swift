@@ -173,7 +173,7 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
     }
 
     private func arm(_ delay: TimeAmount, _ context: ChannelHandlerContext) {
-        let time = NIODeadline.now() + delay
+        let time = context.eventLoop.now + delay
         due = time
         if timer == nil || time < timerDue { setTimer(time, context) }
     }
@@ -191,7 +191,7 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
     private func timePassed(_ context: ChannelHandlerContext) {
         timer = nil
         guard let due else { return }
-        if NIODeadline.now() < due {
+        if context.eventLoop.now < due {
             setTimer(due, context)
         } else {
             self.due = nil

@@ -11,6 +11,8 @@ package struct HTTPFace: Sendable {
     /// The face's own metrics; the server may add its own to the same registry.
     package let metrics: MetricsRegistry
     private let engine: any Engine
+    /// Requests that were answered in front of the codec, and right above it.
+    private let (front, direct): (Counter, Counter)
 
     static let serverName = "weir"
 
@@ -32,6 +34,10 @@ package struct HTTPFace: Sendable {
         self.limits = limits
         self.metrics = metrics
         self.engine = engine
+        front = metrics.counter(
+            "weir_http_requests_front_total", "Calls of functions that were answered in front of the HTTP codec.")
+        direct = metrics.counter(
+            "weir_http_requests_direct_total", "Requests that were answered below the streaming server.")
         responder = Responder(
             table: RouteTable(routes(description: description)), access: access, limits: limits, metrics: metrics,
             whisk: whisk, now: now)
@@ -58,15 +64,12 @@ package struct HTTPFace: Sendable {
         host: String, port: Int, logger: Logger, eventLoopGroup: any EventLoopGroup,
         onListening: @escaping @Sendable (SocketAddress) async -> Void = { _ in }
     ) -> Application<Responder> {
-        let responder = responder
         let face = self
-        let direct = metrics.counter(
-            "weir_http_requests_direct_total", "Requests that were answered without the streaming server above.")
         return Application(
             responder: responder,
             server: .http1(
                 configuration: HTTP1Channel.Configuration(
-                    additionalChannelHandlers: face.handlers(logger, direct))),
+                    additionalChannelHandlers: face.handlers(logger))),
             configuration: ApplicationConfiguration(address: .hostname(host, port: port), serverName: Self.serverName),
             onServerRunning: { channel in
                 if let address = channel.localAddress { await onListening(address) }
@@ -75,10 +78,10 @@ package struct HTTPFace: Sendable {
     }
 
     /// What stands around the codec of a connection, to be added behind it.
-    func handlers(_ logger: Logger, _ count: Counter) -> [any RemovableChannelHandler] {
+    func handlers(_ logger: Logger) -> [any RemovableChannelHandler] {
         let guardian = ConnectionGuard(limits: limits)
         guardian.front = FrontHandler(
-            responder: responder, engine: engine, logger: logger, count: count, above: guardian)
-        return [guardian, DirectHandler(responder: responder, logger: logger, count: count)]
+            responder: responder, engine: engine, logger: logger, count: front, above: guardian)
+        return [guardian, DirectHandler(responder: responder, logger: logger, count: direct)]
     }
 }

@@ -12,21 +12,23 @@ struct ServerAccess: AccessControl {
             throw .unauthenticated("a key is needed: send Authorization: Bearer KEY")
         }
         do {
-            let principal = try authenticator.principal(of: Credential(authorization: header))
-            return Caller(name: principal.id, namespace: principal.namespace, principal: principal)
+            return try caller(header)
         } catch {
             throw .unauthenticated(error.message)
         }
     }
 
+    private func caller(_ authorization: String) throws(IdentityError) -> Caller {
+        let principal = try authenticator.principal(of: Credential(authorization: authorization))
+        return Caller(name: principal.id, namespace: principal.namespace, principal: principal)
+    }
+
     func authorize(_ caller: Caller, _ request: AccessRequest) async -> AccessDecision { decide(caller, request) }
 
     func grant(_ credentials: Credentials, _ question: (Caller) -> AccessRequest) -> Caller? {
-        guard let header = credentials.authorization,
-            let principal = try? authenticator.principal(of: Credential(authorization: header))
+        guard let caller = credentials.authorization.flatMap({ try? caller($0) }),
+            case .allowed = decide(caller, question(caller))
         else { return nil }
-        let caller = Caller(name: principal.id, namespace: principal.namespace, principal: principal)
-        guard case .allowed = decide(caller, question(caller)) else { return nil }
         return caller
     }
 

@@ -38,8 +38,6 @@ extension ServerEngine {
             let put = try await parts.functions.put(
                 namespace: request.namespace, name: request.name, upload,
                 expectedGeneration: expected(request, current))
-            // What leads to it is in memory then, as its version is, for the call that comes soon.
-            _ = parts.invoker.canRun(FunctionReference(namespace: request.namespace, name: request.name))
             var changes = difference(current?.document, put.change.resource.document)
             if let current, current.version != put.change.resource.version {
                 changes.append(

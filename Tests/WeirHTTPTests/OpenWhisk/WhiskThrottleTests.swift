@@ -34,6 +34,18 @@ import Testing
         try throttle.enter("a")
     }
 
+    /// Asking counts nothing, and says what the next call would be told.
+    @Test func whetherACallWouldBeLetInCanBeAsked() throws {
+        let throttle = throttle(2, concurrent: 1)
+        for _ in 0..<5 { #expect(throttle.admits("a", now: 59_000)) }
+        try throttle.enter("a")
+        #expect(!throttle.admits("a", now: 59_000) && throttle.admits("b", now: 59_000))
+        throttle.leave("a")
+        for _ in 0..<2 { try throttle.count(.invocation, of: "a", now: 59_000) }
+        #expect(!throttle.admits("a", now: 59_000) && throttle.admits("b", now: 59_000))
+        #expect(throttle.admits("a", now: 60_000))
+    }
+
     @Test func nothingAtAllMayBeAllowed() {
         #expect(throws: WhiskError.self) { try throttle(0).count(.invocation, of: "a", now: 0) }
     }

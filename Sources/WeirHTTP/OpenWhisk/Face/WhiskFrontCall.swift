@@ -64,7 +64,7 @@ struct WhiskFrontCall: FrontCall {
 
     private func payload(_ body: UnsafeRawBufferPointer) -> JSONObject? {
         guard body.count <= WhiskBounds.payload else { return nil }
-        guard body.contains(where: { ![0x20, 0x09, 0x0A, 0x0D].contains($0) }) else { return JSONObject() }
+        if WhiskRequest.isBlank(body) { return JSONObject() }
         guard takesPayload, case .object(let payload)? = try? JSONValue(parsing: body) else { return nil }
         return payload
     }
@@ -110,11 +110,10 @@ extension WhiskFace {
             let right = route.right(.post),
             headers[.accept].map({ ContentNegotiation.accepts($0, anyOf: ["application/json"]) }) ?? true
         else { return nil }
-        let type = headers[.contentType].map(ContentNegotiation.essence) ?? ""
         return WhiskFrontCall(
             path: String(path), face: self, credentials: Credentials(authorization: headers[.authorization]),
             namespace: namespace, package: package, name: name, right: right, resource: route.resource,
             wantsResult: wantsResult, wait: wait, requestID: headers[.requestID],
-            takesPayload: type.isEmpty || FunctionRoutes.isArguments(type))
+            takesPayload: WhiskRequest.isJSON(headers))
     }
 }

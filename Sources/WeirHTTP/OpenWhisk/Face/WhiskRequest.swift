@@ -50,15 +50,25 @@ struct WhiskRequest: Sendable {
     /// The payload of a call: a JSON object, or nothing.
     func payload(limit: Int) async throws(WhiskError) -> JSONObject {
         let bytes = try await collect(limit: limit)
-        guard bytes.contains(where: { ![0x20, 0x09, 0x0A, 0x0D].contains($0) }) else { return JSONObject() }
+        guard !Self.isBlank(bytes) else { return JSONObject() }
         try checkType()
         return try Self.object(bytes)
     }
 
-    /// A body of another type is not read; one that says no type is taken for JSON.
+    /// Whether there is nothing but white space.
+    static func isBlank(_ bytes: some Sequence<UInt8>) -> Bool {
+        bytes.allSatisfy { [0x20, 0x09, 0x0A, 0x0D].contains($0) }
+    }
+
+    /// Whether a body is read as JSON: one that says no type is.
+    static func isJSON(_ headers: HTTPFields) -> Bool {
+        guard let type = headers[.contentType].map(ContentNegotiation.essence), !type.isEmpty else { return true }
+        return type == "application/json" || type.hasSuffix("+json")
+    }
+
+    /// A body of another type is not read.
     private func checkType() throws(WhiskError) {
-        guard let type = headers[.contentType].map(ContentNegotiation.essence), !type.isEmpty else { return }
-        guard type == "application/json" || type.hasSuffix("+json") else {
+        guard Self.isJSON(headers) else {
             throw WhiskError(
                 .unsupportedMediaType,
                 "The request's Content-Type is not supported. Expected:\napplication/json",
