@@ -56,6 +56,41 @@ import Testing
         #expect(!server.log.contains(server.key), "the key stands in the log")
     }
 
+    /// The usual call goes a way of its own, on which the same is asked, and each time.
+    @Test func aKeyRunsFunctionsOfItsOwnNamespaceAloneAndOnlyWhileItIsThere() async throws {
+        let folder = try TemporaryDirectory("weir-calls")
+        let server = try await ServerProcess(data: folder.file("data"))
+        let code = TestClient.upload("f.py", Array("def main(args):\n    return {}\n".utf8))
+        for namespace in ["mine", "theirs"] {
+            let made = try await server.client.put("/v1/functions/f?namespace=\(namespace)", code)
+            #expect(made.status == 201, "\(made.text)")
+        }
+        let key = try await server.client.call("POST", "/v1/keys?namespace=mine").json
+        let header = ("Authorization", "Basic " + Base64Text.encode(Array((key["auth"]?.string ?? "").utf8)))
+        let mine = TestClient(url: server.url, key: nil)
+        func call(_ path: String) async throws -> Int {
+            try await mine.call("POST", path, headers: [header], body: Array("{}".utf8)).status
+        }
+        let native = "/v1/functions/f/invoke?blocking=true"
+        func whisk(_ namespace: String) -> String { "/api/v1/namespaces/\(namespace)/actions/f?blocking=true" }
+        for _ in 0..<2 {
+            #expect(try await call(native) == 200)
+            #expect(try await call(native + "&namespace=mine") == 200)
+            #expect(try await call(native + "&namespace=theirs") == 403)
+            #expect(try await call(whisk("_")) == 200)
+            #expect(try await call(whisk("mine")) == 200)
+            #expect(try await call(whisk("theirs")) == 403)
+        }
+        let front = try await server.client.call("GET", "/metrics").text.split(separator: "\n")
+            .contains("weir_http_requests_front_total 8")
+        #expect(front, "those that may were not answered in front")
+        let id = key["id"]?.string ?? ""
+        #expect(try await server.client.call("DELETE", "/v1/keys/\(id)?namespace=mine").status == 204)
+        #expect(try await call(native) == 401)
+        #expect(try await call(whisk("_")) == 401)
+        #expect(server.stop() == 0)
+    }
+
     @Test func theKeysFileIsForItsOwnerAlone() async throws {
         let folder = try TemporaryDirectory("weir-key")
         let data = folder.file("data")

@@ -133,6 +133,13 @@ extension FakeEngine {
         _ function: FunctionReference, call: FunctionCall, blocking: Bool, caller: Caller
     ) async throws(Problem) -> InvocationOutcome {
         guard let activation = run(function, call) else { throw Problem.notFound("function", function.name) }
+        await withCheckedContinuation { continuation in
+            let isHeld = state.withLock { state in
+                if state.holdsInvocations { state.held.append { continuation.resume() } }
+                return state.holdsInvocations
+            }
+            if !isHeld { continuation.resume() }
+        }
         return blocking ? .finished(activation) : .accepted(id: activation.id)
     }
 

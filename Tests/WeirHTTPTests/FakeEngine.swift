@@ -21,6 +21,8 @@ final class FakeEngine: Engine {
         /// Calls that were begun without waiting, and whether their ends wait for a test.
         var begun = 0
         var holdsCalls = false
+        /// The same of those that are waited for.
+        var holdsInvocations = false
         var held: [@Sendable () -> Void] = []
         /// What every run gives.
         var result = Array(#"{"sum":1}"#.utf8)

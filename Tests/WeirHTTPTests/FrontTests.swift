@@ -124,6 +124,38 @@ import Testing
         }
     }
 
+    /// What came alone is the codec's all the same while something before it is not answered: its answer would come first.
+    @Test func whatComesBehindARequestOfTheLongWayKeepsItsPlace() async throws {
+        let face = try TestFace()
+        face.engine.state.withLock { $0.holdsInvocations = true }
+        try await ConnectionTests.onWire(face) { connection in
+            try await connection.send(Self.call("", query: "", fields: "X-Request-Id: first\r\n"))
+            await aCallRuns(face)
+            try await connection.send(Self.call("", fields: "X-Request-Id: second\r\n"))
+            let text = try await connection.text { text in
+                _ = face.engine.release()
+                return text.contains("logsTruncated")
+            }
+            let order = text.lowercased().matches(of: /x-request-id: (first|second)/).map { String($0.1) }
+            #expect(order == ["first", "second"])
+        }
+        #expect(begun(face) == 0)
+    }
+
+    /// Heads of one length that differ in a byte are not taken for each other.
+    @Test func aHeadIsKnownByAllOfItsBytes() async throws {
+        let face = try TestFace()
+        try await ConnectionTests.onWire(face) { connection in
+            try await connection.send(Self.call())
+            _ = try await connection.text { $0.contains("logsTruncated") }
+            try await connection.send(Self.call(key: "other"))
+            _ = try await connection.text { $0.contains("HTTP/1.1 401 ") }
+            try await connection.send(Self.call())
+            _ = try await connection.text { $0.components(of: "logsTruncated") == 2 }
+        }
+        #expect(begun(face) == 2)
+    }
+
     @Test(arguments: [
         ("401", call(key: "other")), ("403", call(key: "nobody")), ("404", call(function: "other")),
         ("400", call("{")), ("400", call("[1]")), ("415", call(fields: "Content-Type: text/plain\r\n")),

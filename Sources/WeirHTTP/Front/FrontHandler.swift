@@ -47,8 +47,6 @@ final class FrontHandler: ChannelDuplexHandler, RemovableChannelHandler {
     private var isInputClosedHeld = false
     /// The server ends, and the answer to the call that runs says so.
     private var isQuiescing = false
-    /// That answer is written: nothing that came behind its request is done.
-    private var isClosing = false
     private var hasAnswered = false
     private var date = HTTPDate()
     private var context: ChannelHandlerContext?
@@ -68,7 +66,6 @@ final class FrontHandler: ChannelDuplexHandler, RemovableChannelHandler {
     func channelRead(context: ChannelHandlerContext, data: NIOAny) { take(unwrapInboundIn(data), context) }
 
     private func take(_ part: ByteBuffer, _ context: ChannelHandlerContext) {
-        guard !isClosing else { return }
         var part = part
         var bytes = part
         if var all = held {
@@ -80,8 +77,7 @@ final class FrontHandler: ChannelDuplexHandler, RemovableChannelHandler {
         switch path.read(bytes.readableBytes, isQuiet: above?.isQuiet ?? false, { look(at: bytes) }) {
         case .pass: context.fireChannelRead(wrapInboundOut(bytes))
         case .hold: held = bytes
-        case .wait:
-            if !isQuiescing { waiting.append(bytes) }
+        case .wait: waiting.append(bytes)
         case .answer:
             guard !begin(bytes, context) else { return }
             path.answered()
@@ -140,10 +136,9 @@ final class FrontHandler: ChannelDuplexHandler, RemovableChannelHandler {
                 "duration": "\(duration)",
             ])
         path.answered()
-        if let context, !isClosing {
-            above?.endedInFront()
-            resume(context)
-        }
+        guard let context, !isQuiescing else { return }
+        above?.endedInFront()
+        resume(context)
     }
 
     private func write(_ answer: ByteBuffer, _ context: ChannelHandlerContext) {
@@ -153,8 +148,7 @@ final class FrontHandler: ChannelDuplexHandler, RemovableChannelHandler {
             context.flush()
             return
         }
-        isClosing = true
-        waiting.removeAll()
+        // Nothing that came behind its request is done: what waits is not looked at again, the guard drops the rest.
         let sent = context.eventLoop.makePromise(of: Void.self)
         above?.endsInFront(when: sent.futureResult)
         context.writeAndFlush(wrapOutboundOut(.byteBuffer(answer)), promise: sent)
