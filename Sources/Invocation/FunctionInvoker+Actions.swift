@@ -28,8 +28,7 @@ extension FunctionInvoker {
                 }
             }
         }
-        for action in actions where !action.canWait { perform(action, failure) }
-        for action in actions where action.canWait { perform(action, failure) }
+        for action in actions { perform(action, failure) }
     }
 
     private func perform(_ action: PoolMachine.Action, _ failure: StartFailure?) {

@@ -107,10 +107,6 @@ struct PoolMachine: Sendable {
         case fail(JobID, Failure)
         /// Call `tick` at this time or before.
         case wake(Int64)
-
-        /// Whether it is clearing away, for which nobody waits as for a start that was decided with it: the launcher does
-        /// one thing after the other.
-        var canWait: Bool { if case .kill(_, .evicted) = self { true } else { false } }
     }
 
     enum Reason: String, Equatable, Sendable {
