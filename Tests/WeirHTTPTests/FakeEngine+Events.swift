@@ -156,11 +156,15 @@ extension FakeEngine {
         return true
     }
 
-    /// Lets the first call that is held end; `false` when there is none.
+    /// Lets all calls that are held end, and holds no more; `false` when there was none.
     func release() -> Bool {
-        let first = state.withLock { $0.held.isEmpty ? nil : $0.held.removeFirst() }
-        first?()
-        return first != nil
+        let held = state.withLock { state in
+            (state.holdsCalls, state.holdsInvocations) = (false, false)
+            defer { state.held = [] }
+            return state.held
+        }
+        for end in held { end() }
+        return !held.isEmpty
     }
 
     private func run(_ function: FunctionReference, _ call: FunctionCall) -> Activation? {
