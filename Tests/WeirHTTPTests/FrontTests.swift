@@ -201,19 +201,17 @@ import Testing
     @Test func aClientMayLeaveWhileItsCallRuns() async throws {
         let face = try TestFace()
         face.engine.state.withLock { $0.holdsCalls = true }
-        try await ConnectionTests.onWire(face) { connection in
-            try await connection.send(Self.call())
-            await aCallRuns(face)
-            try await connection.close()
-            #expect(face.engine.release())
-            // What it asked for was done, and counts.
-            await waitUntil {
-                face.face.metrics.render().contains(#"route="/v1/functions/{function}/invoke",status="2xx"} 1"#)
-            }
-            try await ConnectionTests.onWire(face) { other in
-                try await other.send(Self.call())
-                #expect(try await other.text { $0.contains("logsTruncated") }.hasPrefix(Self.ok))
-            }
+        let channel = try await connection(face)
+        try await channel.writeInbound(ByteBuffer(string: Self.call()))
+        _ = try? await channel.finish()
+        #expect(face.engine.release())
+        // What it asked for was done, and counts.
+        await waitUntil {
+            face.face.metrics.render().contains(#"route="/v1/functions/{function}/invoke",status="2xx"} 1"#)
+        }
+        try await ConnectionTests.onWire(face) { other in
+            try await other.send(Self.call())
+            #expect(try await other.text { $0.contains("logsTruncated") }.hasPrefix(Self.ok))
         }
     }
 
@@ -306,7 +304,41 @@ import Testing
         #expect(String(buffer: bytes).contains("\r\nConnection: close\r\n"))
         try await channel.writeInbound(ByteBuffer(string: Self.call()))
         #expect(begun(face) == 1)
+        await channel.testingEventLoop.advanceTime(by: .seconds(3))
+        #expect(!channel.isActive)
         _ = try? await channel.finish()
+    }
+
+    /// The last answer may take longer to send than a connection may rest, but not for ever.
+    @Test func theLastAnswerHasItsTimeToBeSent() async throws {
+        var limits = HTTPLimits()
+        limits.headSeconds = 1
+        let face = try TestFace(limits: limits)
+        face.engine.state.withLock { $0.holdsCalls = true }
+        let channel = try await connection(face)
+        try await channel.testingEventLoop.executeInContext {
+            try channel.pipeline.syncOperations.addHandler(SlowWire(), position: .first)
+        }
+        try await channel.writeInbound(ByteBuffer(string: Self.call()))
+        try await quiesce(channel)
+        #expect(face.engine.release())
+        await channel.testingEventLoop.advanceTime(by: .seconds(50))
+        #expect(channel.isActive)
+        await channel.testingEventLoop.advanceTime(by: .seconds(11))
+        #expect(!channel.isActive)
+        _ = try? await channel.finish()
+    }
+
+    /// Takes what is written, and never says that it is sent.
+    private final class SlowWire: ChannelOutboundHandler {
+        typealias OutboundIn = IOData
+        private var pending: [EventLoopPromise<Void>] = []
+        func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
+            if let promise { pending.append(promise) }
+        }
+        func handlerRemoved(context: ChannelHandlerContext) {
+            for promise in pending { promise.fail(ChannelError.ioOnClosedChannel) }
+        }
     }
 
     /// Between two calls the connection is closed by who always does it; nothing begins in front of that any more.
