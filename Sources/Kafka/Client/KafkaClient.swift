@@ -167,8 +167,15 @@ final class KafkaClient: Sendable {
     /// Wakes the client's thread.
     func wake() { _ = use { _ in rd_kafka_queue_yield(events) } }
 
-    /// Ends the thread and the client; returns when both have gone.
-    func close() async {
+    /// Ends the thread and the client; returns when both have gone, or do not go for a while: librdkafka does not end a
+    /// consumer that has something to commit and no broker to tell (its issue 3740). They go when a broker is back.
+    func close(patience: Duration = .seconds(10)) async {
+        let clock = Task {
+            do { try await Task.sleep(for: patience) } catch { return }
+            log.warning("a Kafka client does not end while its brokers are away; it is left to itself")
+            letGo()
+        }
+        defer { clock.cancel() }
         await withCheckedContinuation { continuation in
             let isEnded = life.withLock { life in
                 if !life.isEnded { life.waiters.append(continuation) }
@@ -176,6 +183,15 @@ final class KafkaClient: Sendable {
             }
             if isEnded { continuation.resume() } else { end() }
         }
+    }
+
+    /// Lets those go on who wait for the end.
+    private func letGo() {
+        let waiters = life.withLock { life in
+            defer { life.waiters = [] }
+            return life.waiters
+        }
+        for waiter in waiters { waiter.resume() }
     }
 
     /// The same without waiting, for owners that go.
@@ -217,12 +233,8 @@ final class KafkaClient: Sendable {
         rd_kafka_queue_destroy(events)
         rd_kafka_destroy(pointer)
         log.trace("a Kafka client has ended")
-        let waiters = life.withLock { life in
-            life.isEnded = true
-            defer { life.waiters = [] }
-            return life.waiters
-        }
-        for waiter in waiters { waiter.resume() }
+        life.withLock { $0.isEnded = true }
+        letGo()
     }
 
     private func serve(_ event: KafkaEvent) {

@@ -175,7 +175,7 @@ package final class KafkaConsumer: Sendable {
     /// The same for single partitions: the offset of the first message that is not dealt with.
     package func commit(_ positions: [TopicPartition: Int64]) async throws(KafkaError) {
         guard !positions.isEmpty else { return }
-        try await CommitCall.run(client, positions, metadata: nil)
+        try await CommitCall.run(client, positions)
         core.state.withLock { $0.committed.merge(positions) { $1 } }
     }
 

@@ -170,7 +170,7 @@ package final class KafkaMember: Sendable {
     /// - Throws: `fenced` when a partition is somebody else's by now.
     package func commit(_ positions: [TopicPartition: Int64]) async throws(KafkaError) {
         guard !positions.isEmpty else { return }
-        try await CommitCall.run(client, positions, metadata: nil)
+        try await CommitCall.run(client, positions)
     }
 
     /// How far the group is; partitions without an offset are left out.
