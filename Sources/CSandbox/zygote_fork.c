@@ -47,7 +47,9 @@ static int make_process(void *argument) {
     if (pid == 0) sandbox_process(plan);
     if (pid < 0) {
         birth->error = errno;
-        birth->stage = weir_stage_fork;
+        // Also what the kernel says when process 1 of the zygote has ended (pid_namespaces(7)). Where memory is really
+        // short, the other way that is taken then will say so.
+        birth->stage = errno == ENOMEM ? weir_stage_zygote : weir_stage_fork;
     }
     return 0;
 }
@@ -65,7 +67,7 @@ static int enter_namespaces(void *argument) {
         make_process, stacks[1] + stack_bytes, CLONE_VM | CLONE_VFORK | CLONE_FILES | CLONE_PARENT | SIGCHLD, birth);
     if (birth->second < 0) {
         birth->error = errno;
-        birth->stage = weir_stage_fork;
+        birth->stage = errno == ENOMEM ? weir_stage_zygote : weir_stage_fork;
     }
     return 0;
 }
