@@ -12,11 +12,11 @@ import _socket
 import ctypes
 import gc
 import os
-import random
 import resource
 import select
 import struct
 import sys
+from functools import partial
 
 from . import overlapping, serving, sharing, stem, wire  # noqa: F401
 from .logs import open_logs
@@ -53,7 +53,6 @@ before_fork, after_fork_child, after_fork_parent = (
 syscall.restype = ctypes.c_long
 error_location = libc.__errno_location
 error_location.restype = ctypes.POINTER(ctypes.c_int)
-seed = random.Random.__base__.seed
 
 
 class CloneArguments(ctypes.Structure):
@@ -72,7 +71,9 @@ class Capabilities(ctypes.Structure):
 
 # Made before any fork, so that a child has nothing to make.
 clone_arguments = CloneArguments()
-filter_program = Filter()
+filter_space = ctypes.create_string_buffer(4096 * 8)  # weir_filter_bytes
+filter_program = Filter(0, ctypes.addressof(filter_space))
+filter_pointer = ctypes.byref(filter_program)
 capabilities = Capabilities(0x20080522, 0)
 # The folder /proc as this process sees it, open.
 processes = -1
@@ -103,7 +104,9 @@ class Request:
          self.umask) = HEAD.unpack_from(message)
         self.limits = [LIMIT.unpack_from(message, HEAD.size + LIMIT.size * index) for index in range(limit_count)]
         start = HEAD.size + LIMIT.size * LIMITS
-        self.filter = message[start:start + filter_bytes]
+        if filter_bytes:
+            ctypes.memmove(filter_space, message[start:start + filter_bytes], filter_bytes)
+        filter_program.length = filter_bytes // 8
         self.descriptors = list(descriptors)
         count = 5 if self.flags & START_NEW_NET else 4
         self.process_namespace, *self.namespaces = self.descriptors[:count]
@@ -171,10 +174,8 @@ def move_in(request):
     drop(request)
     if rules >= 0:
         check(syscall(SYS_LANDLOCK_RESTRICT_SELF, 5, 0), STAGE_LANDLOCK)
-    if request.filter:
-        filter_program.length = len(request.filter) // 8
-        filter_program.program = ctypes.cast(ctypes.c_char_p(request.filter), ctypes.c_void_p)
-        check(prctl(PR_SET_SECCOMP, 2, ctypes.byref(filter_program), 0, 0), STAGE_FILTER)
+    if filter_program.length:
+        check(prctl(PR_SET_SECCOMP, 2, filter_pointer, 0, 0), STAGE_FILTER)
     # The status socket last: until here it may have to say what failed. Who says this is seen by the kernel.
     os.write(6, STATUS.pack(PROGRAM, 0, 0, 0, 0, 0, 0, 0, 0))
     os.closerange(5, 8)
@@ -241,7 +242,7 @@ def live(request):
         os._exit(127)
     try:
         os.chdir("/")
-        seed(random._inst)
+        seed_numbers()
         numbers = sys.modules.get("numpy.random")
         if numbers is not None:
             numbers.seed()
@@ -327,6 +328,9 @@ class Zygote:
 # lock, there is nothing to repair for them, and their looking would cost each worker half a megabyte of its own. A worker's
 # own children are another matter: there they are called.
 fork_hooks = []
+# Of the generator behind the functions of `random`. That module comes with the others, so that it does not itself seed in
+# every child what is seeded there anyway.
+seed_numbers = None
 
 
 def preload():
@@ -343,14 +347,16 @@ def preload():
 
 
 def main():
+    global processes, seed_numbers
     preload()
+    numbers = sys.modules["random"]
+    seed_numbers = partial(numbers.Random.__base__.seed, numbers._inst)
     # A child has these numbers taken by its own.
     for number in (0, 4, 6):
         try:
             os.fstat(number)
         except OSError:
             os.dup2(os.open("/dev/null", os.O_RDWR), number)
-    global processes
     processes = os.open("/proc", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     # Once, so that no child is the first to call them.
     setns(-1, 0), prctl(3, 0, 0, 0, 0), capset(None, None), close_range(1, 0, 0), syscall(-1), unshare(-1), error_location()

@@ -290,7 +290,8 @@ package final class Worker: Sendable {
     }
 
     private func receive(_ bytes: UnsafeRawBufferPointer) {
-        if isForked { askForProgram() }
+        // After what follows from these bytes: a call may wait for them, and the launcher takes the processor.
+        defer { if isForked { askForProgram() } }
         var inbox = state.withLock { state in
             defer { state.inbox = [] }
             return state.inbox

@@ -78,8 +78,15 @@ struct ZygoteTests {
             let function = try fixture.python(
                 "draw",
                 """
-                import random, secrets, uuid
-                def main(args): return [random.random(), str(uuid.uuid4()), secrets.token_hex(8)]
+                import os, random, secrets, uuid
+                def main(args):
+                    reading, writing = os.pipe()
+                    if os.fork() == 0:
+                        os.write(writing, repr(random.random()).encode())
+                        os._exit(0)
+                    os.wait()
+                    return [
+                        repr(random.random()), os.read(reading, 100).decode(), str(uuid.uuid4()), secrets.token_hex(8)]
                 """)
             var drawn: Set<JSONValue> = []
             for number in 0..<100 {
@@ -88,7 +95,7 @@ struct ZygoteTests {
                 #expect(activation.status == .success, "\(activation.errorText)")
                 for value in activation.json.array ?? [] { drawn.insert(value) }
             }
-            #expect(drawn.count == 300)
+            #expect(drawn.count == 400)
         }
     }
 
