@@ -12,8 +12,10 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
     typealias OutboundIn = HTTPResponsePart
     typealias OutboundOut = HTTPResponsePart
 
-    /// How long a client may take to read the last answer before the connection is cut.
+    /// How long a client may take to read the last answer before the connection is cut, where it sends nothing more; and
+    /// where it does: on a busy machine it may have much to send before it looks.
     private static let lingering = TimeAmount.seconds(2)
+    private static let lingeringAtMost = TimeAmount.seconds(15)
     /// How long the last answer may take to be sent.
     private static let sending = TimeAmount.seconds(60)
 
@@ -81,7 +83,10 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        guard !state.isOver else { return }
+        guard !state.isOver else {
+            lastPart = context.eventLoop.now
+            return
+        }
         let now = NIODeadline.now()
         defer { lastPart = now }
         let action =
@@ -225,8 +230,21 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
         context.flush()
         context.close(mode: .output, promise: nil)
         context.read()
-        let bound = NIOLoopBound(context, eventLoop: context.eventLoop)
         due = nil
-        timer = context.eventLoop.scheduleTask(in: Self.lingering) { bound.value.close(promise: nil) }
+        lastPart = context.eventLoop.now
+        linger(until: lastPart + Self.lingeringAtMost, context)
+    }
+
+    private func linger(until end: NIODeadline, _ context: ChannelHandlerContext) {
+        let bound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
+        timer = context.eventLoop.scheduleTask(deadline: min(lastPart + Self.lingering, end)) {
+            let (handler, context) = bound.value
+            let now = context.eventLoop.now
+            if now < min(handler.lastPart + Self.lingering, end) {
+                handler.linger(until: end, context)
+            } else {
+                context.close(promise: nil)
+            }
+        }
     }
 }

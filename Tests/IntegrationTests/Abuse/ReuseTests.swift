@@ -30,11 +30,16 @@ import Testing
         #expect(started["status"] == "success", "\(started.text)")
         let before = try await host.invoke("remember", ["cpu": true])
         // The other function's runs are the time that passes.
+        let began = ContinuousClock.now
         for _ in 0..<40 { try await host.expectNeighbour() }
+        let passed = (ContinuousClock.now - began) / .seconds(1)
         let after = try await host.invoke("remember", ["cpu": true])
         let used = (after["result"]?["cpu"]?.double ?? 0) - (before["result"]?["cpu"]?.double ?? 0)
         // Ended and begun anew counts as well: then it has used less than before.
-        #expect(used < 0.1, "the thread used \(used) s between the calls: \(before.text) \(after.text)")
+        // It would have a processor for itself. What it uses until it is stopped takes longer on a busy machine.
+        #expect(
+            used < max(0.1, passed / 5),
+            "in \(passed) s the thread used \(used) s between the calls: \(before.text) \(after.text)")
         try await host.finish()
     }
 
