@@ -79,6 +79,19 @@ struct LogCollectorTests {
         Array(text.utf8).withUnsafeBytes { collector.add($0, toError: toError, time: 0, observe: nil) }
     }
 
+    /// The pipes are read one after the other while the worker writes: one may be a call ahead.
+    @Test func aPipeThatWasReadLessFarTakesNoLinesOfTheOther() {
+        var collector = LogCollector(token: "T", limit: 1_000)
+        collector.begin(frame: 1)
+        add(&collector, "\0T 1 3\nfirst of 3\n")
+        add(&collector, "\0T 1 2\nerror of 2\n", toError: true)
+        add(&collector, "second of 3\n")
+        add(&collector, "\0T 1 4\nerror of 4\n", toError: true)
+        add(&collector, "third of 3\n")
+        #expect(texts(&collector, 3) == ["first of 3", "second of 3", "third of 3"])
+        #expect(texts(&collector, 2) == ["error of 2"] && texts(&collector, 4) == ["error of 4"])
+    }
+
     private func texts(_ collector: inout LogCollector, _ call: Int) -> [String]? {
         collector.take(call: call)?.lines.map(\.text)
     }

@@ -3,8 +3,8 @@ internal import Glibc
 /// Takes the bytes of a worker's log pipes apart: lines, by the call that wrote them, up to a limit each.
 ///
 /// A runner that has several calls in one frame names the running one by a marker line, `NUL token frame index LF`,
-/// before the first bytes that the call writes. What comes without a marker belongs to the call named last. Memory is
-/// bounded whatever a worker writes: by the limit for each call, and one line's limit for what has no end yet.
+/// before the first bytes that the call writes to a pipe. What comes without a marker belongs to the call named last in
+/// that pipe: the other one may have been read further, or not so far. Memory is bounded whatever a worker writes: by the limit for each call, and one line's limit for what has no end yet.
 struct LogCollector {
     /// The lines that no call has taken go to this one: its process died before they could be told apart.
     mutating func attribute(restTo call: Int) {
@@ -25,7 +25,8 @@ struct LogCollector {
     private let marker: [UInt8]
     private let limit: Int
     private var frame = 0
-    private var call = 0
+    /// The call named last: in stdout, in stderr.
+    private var calls = (0, 0)
     /// What the streams wrote last without ending the line: stdout, stderr.
     private var rests: ([UInt8], [UInt8]) = ([], [])
     /// What each call of the running frame wrote. Most write nothing: a sparse list in the order of first writing.
@@ -41,7 +42,7 @@ struct LogCollector {
     /// A new frame runs; what was written between frames goes to its first call.
     mutating func begin(frame: Int) {
         self.frame = frame
-        call = 0
+        calls = (0, 0)
     }
 
     /// Takes bytes of a pipe. `observe` is called with every whole line, kept or not.
@@ -88,7 +89,7 @@ struct LogCollector {
     private mutating func keep(rest: Slice<UnsafeRawBufferPointer>, toError: Bool) {
         let room = Self.maximumLine - (toError ? rests.1.count : rests.0.count)
         let piece = rest.prefix(max(0, room))
-        if piece.count < rest.count { update { $0.isTruncated = true } }
+        if piece.count < rest.count { update(toError ? calls.1 : calls.0) { $0.isTruncated = true } }
         if toError { rests.1.append(contentsOf: piece) } else { rests.0.append(contentsOf: piece) }
     }
 
@@ -99,7 +100,7 @@ struct LogCollector {
         if let place = markerPlace(in: bytes) {
             let before = UnsafeRawBufferPointer(rebasing: bytes[..<place])
             if !before.isEmpty { store(before, toError: toError, time: time, observe: observe) }
-            readMarker(UnsafeRawBufferPointer(rebasing: bytes[(place + marker.count)...]))
+            readMarker(UnsafeRawBufferPointer(rebasing: bytes[(place + marker.count)...]), toError: toError)
         } else {
             store(bytes, toError: toError, time: time, observe: observe)
         }
@@ -117,18 +118,19 @@ struct LogCollector {
         return nil
     }
 
-    private mutating func readMarker(_ bytes: UnsafeRawBufferPointer) {
+    private mutating func readMarker(_ bytes: UnsafeRawBufferPointer, toError: Bool) {
         let numbers = bytes.split(separator: 0x20).compactMap { Int(String(decoding: $0, as: UTF8.self)) }
         guard numbers.count == 2, numbers[0] == frame, numbers[1] >= 0 else { return }
-        call = numbers[1]
+        if toError { calls.1 = numbers[1] } else { calls.0 = numbers[1] }
     }
 
     private mutating func store(
         _ bytes: UnsafeRawBufferPointer, toError: Bool, time: Int64, observe: ((Int, Activation.LogLine) -> Void)?
     ) {
         let limit = self.limit
+        let call = toError ? calls.1 : calls.0
         var kept: Activation.LogLine?
-        update { lines in
+        update(call) { lines in
             let room = limit - lines.bytes
             guard room > 0 else {
                 lines.isTruncated = true
@@ -155,7 +157,7 @@ struct LogCollector {
         if let kept { observe?(call, kept) }
     }
 
-    private mutating func update(_ body: (inout Lines) -> Void) {
+    private mutating func update(_ call: Int, _ body: (inout Lines) -> Void) {
         if let last = found.indices.last, found[last].call == call {
             body(&found[last].lines)
         } else if let index = found.firstIndex(where: { $0.call == call }) {
