@@ -32,6 +32,13 @@ struct birth {
 
 static char stacks[2][stack_bytes] __attribute__((aligned(16)));
 
+// Notes that no process could be made in the zygote's process namespace. ENOMEM is also what the kernel says when process 1
+// of that has ended (pid_namespaces(7)); where memory is really short, the other way that is taken then will say so.
+static void not_forked(struct birth *birth) {
+    birth->error = errno;
+    birth->stage = errno == ENOMEM ? weir_stage_zygote : weir_stage_fork;
+}
+
 // In the zygote's process namespace now: what it makes is process 1 of one below that. Its parent is the launcher.
 static int make_process(void *argument) {
     struct birth *birth = argument;
@@ -45,12 +52,7 @@ static int make_process(void *argument) {
     };
     int pid = clone_process(&arguments);
     if (pid == 0) sandbox_process(plan);
-    if (pid < 0) {
-        birth->error = errno;
-        // Also what the kernel says when process 1 of the zygote has ended (pid_namespaces(7)). Where memory is really
-        // short, the other way that is taken then will say so.
-        birth->stage = errno == ENOMEM ? weir_stage_zygote : weir_stage_fork;
-    }
+    if (pid < 0) not_forked(birth);
     return 0;
 }
 
@@ -65,10 +67,7 @@ static int enter_namespaces(void *argument) {
     }
     birth->second = clone(
         make_process, stacks[1] + stack_bytes, CLONE_VM | CLONE_VFORK | CLONE_FILES | CLONE_PARENT | SIGCHLD, birth);
-    if (birth->second < 0) {
-        birth->error = errno;
-        birth->stage = errno == ENOMEM ? weir_stage_zygote : weir_stage_fork;
-    }
+    if (birth->second < 0) not_forked(birth);
     return 0;
 }
 

@@ -52,6 +52,7 @@ import TestSupport
                 def main(args):
                     with open(args["file"], "a") as file:
                         file.write("begin\\n"), file.flush()
+                        # Room for another call to begin, were it let: right code never fails for this being short.
                         time.sleep(0.1)
                         file.write("end\\n")
                 """

@@ -4,6 +4,8 @@ import Invocation
 import Hummingbird
 import HummingbirdTesting
 import Logging
+import NIOCore
+import NIOEmbedded
 import NIOPosix
 import ServiceLifecycle
 import Synchronization
@@ -33,6 +35,41 @@ import Testing
             let text = try await connection.text { $0.components(of: #"{"status":"ok"}"#) == 2 }
             #expect(text.components(of: "HTTP/1.1 200 OK") == 2)
             #expect(text.lowercased().contains("server: weir"))
+        }
+    }
+
+    /// A client that is refused may have much to send before it looks for the answer, which it loses if the connection is
+    /// cut meanwhile. It is read on while it sends, but not for ever.
+    @Test(arguments: [(sends: 3, isEndedBehind: 2.1), (sends: 10, isEndedBehind: 1.1)])
+    func whoIsRefusedMaySendOnForAWhile(_ sends: Int, _ isEndedBehind: Double) async throws {
+        var limits = HTTPLimits()
+        limits.bodyPauseSeconds = 1
+        let channel = try await TestFace(limits: limits).testingChannel()
+        try await channel.testingEventLoop.executeInContext {
+            try channel.pipeline.syncOperations.addHandler(OpenEnd(), position: .first)
+        }
+        try await channel.writeInbound(
+            ByteBuffer(string: "PUT /v1/channels/x HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n123"))
+        await channel.testingEventLoop.advanceTime(by: .seconds(1))
+        guard case .byteBuffer(let head) = try await channel.waitForOutboundWrite(as: IOData.self) else { return }
+        #expect(String(buffer: head).hasPrefix("HTTP/1.1 408 "))
+        for _ in 0..<sends {
+            await channel.testingEventLoop.advanceTime(by: .milliseconds(1_400))
+            #expect(channel.isActive)
+            try await channel.writeInbound(ByteBuffer(string: "45678"))
+        }
+        await channel.testingEventLoop.advanceTime(by: .milliseconds(900))
+        #expect(channel.isActive)
+        await channel.testingEventLoop.advanceTime(by: .milliseconds(Int64(isEndedBehind * 1_000) - 900))
+        #expect(!channel.isActive)
+        _ = try? await channel.finish()
+    }
+
+    /// A testing channel cannot be closed on one side; here nothing comes of it.
+    private final class OpenEnd: ChannelOutboundHandler {
+        typealias OutboundIn = IOData
+        func close(context: ChannelHandlerContext, mode: CloseMode, promise: EventLoopPromise<Void>?) {
+            if mode == .output { promise?.succeed() } else { context.close(mode: mode, promise: promise) }
         }
     }
 

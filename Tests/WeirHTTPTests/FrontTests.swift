@@ -5,8 +5,6 @@ import Invocation
 import Logging
 import NIOCore
 import NIOEmbedded
-import NIOHTTP1
-import NIOHTTPTypesHTTP1
 import Synchronization
 import TestSupport
 import Testing
@@ -201,7 +199,7 @@ import Testing
     @Test func aClientMayLeaveWhileItsCallRuns() async throws {
         let face = try TestFace()
         face.engine.state.withLock { $0.holdsCalls = true }
-        let channel = try await connection(face)
+        let channel = try await face.testingChannel()
         try await channel.writeInbound(ByteBuffer(string: Self.call()))
         _ = try? await channel.finish()
         #expect(face.engine.release())
@@ -219,7 +217,7 @@ import Testing
     @Test func aClientThatReadsNothingIsNotServedForEver() async throws {
         let face = try TestFace()
         face.engine.state.withLock { $0.result = Array(("\"" + String(repeating: "x", count: 1 << 20) + "\"").utf8) }
-        let channel = try await connection(face)
+        let channel = try await face.testingChannel()
         channel.isWritable = false
         let (reads, read) = AsyncStream<Int>.makeStream()
         try await channel.testingEventLoop.executeInContext {
@@ -274,7 +272,7 @@ import Testing
     /// Each call puts off the end of a connection that rests, though the timer is not set anew for each.
     @Test func aConnectionIsEndedOnlyAMinuteAfterItsLastCall() async throws {
         let face = try TestFace()
-        let channel = try await connection(face)
+        let channel = try await face.testingChannel()
         for number in 1...3 {
             try await channel.writeInbound(ByteBuffer(string: Self.call()))
             _ = try await channel.waitForOutboundWrite(as: IOData.self)
@@ -291,7 +289,7 @@ import Testing
     @Test func aCallIsAnsweredWhenTheServerEnds() async throws {
         let face = try TestFace()
         face.engine.state.withLock { $0.holdsCalls = true }
-        let channel = try await connection(face)
+        let channel = try await face.testingChannel()
         try await channel.writeInbound(ByteBuffer(string: Self.call()))
         try await quiesce(channel)
         try await channel.writeInbound(ByteBuffer(string: Self.call()))
@@ -315,7 +313,7 @@ import Testing
         limits.headSeconds = 1
         let face = try TestFace(limits: limits)
         face.engine.state.withLock { $0.holdsCalls = true }
-        let channel = try await connection(face)
+        let channel = try await face.testingChannel()
         try await channel.testingEventLoop.executeInContext {
             try channel.pipeline.syncOperations.addHandler(SlowWire(), position: .first)
         }
@@ -344,28 +342,13 @@ import Testing
     /// Between two calls the connection is closed by who always does it; nothing begins in front of that any more.
     @Test func nothingBeginsInFrontOnceTheServerEnds() async throws {
         let face = try TestFace()
-        let channel = try await connection(face)
+        let channel = try await face.testingChannel()
         try await channel.writeInbound(ByteBuffer(string: Self.call()))
         _ = try await channel.waitForOutboundWrite(as: IOData.self)
         try await quiesce(channel)
         _ = try? await channel.writeInbound(ByteBuffer(string: Self.call()))
         #expect(begun(face) == 1)
         _ = try? await channel.finish()
-    }
-
-    private func connection(_ face: TestFace) async throws -> NIOAsyncTestingChannel {
-        let channel = NIOAsyncTestingChannel()
-        try await channel.testingEventLoop.executeInContext {
-            // As Hummingbird has it.
-            try channel.pipeline.syncOperations.configureHTTPServerPipeline(
-                withPipeliningAssistance: false, withErrorHandling: false)
-            try channel.pipeline.syncOperations.addHandler(HTTP1ToHTTPServerCodec(secure: false))
-            for handler in face.face.handlers(Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }) {
-                try channel.pipeline.syncOperations.addHandler(handler)
-            }
-        }
-        try await channel.connect(to: SocketAddress(ipAddress: "127.0.0.1", port: 1))
-        return channel
     }
 
     private func quiesce(_ channel: NIOAsyncTestingChannel) async throws {

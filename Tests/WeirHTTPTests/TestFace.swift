@@ -3,6 +3,10 @@ import HTTPTypes
 import Hummingbird
 import HummingbirdTesting
 import Logging
+import NIOCore
+import NIOEmbedded
+import NIOHTTP1
+import NIOHTTPTypesHTTP1
 import NIOPosix
 import Testing
 
@@ -25,6 +29,22 @@ struct TestFace {
         face.application(
             host: "127.0.0.1", port: 0, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() },
             eventLoopGroup: MultiThreadedEventLoopGroup.singleton)
+    }
+
+    /// A connection in a time that the test makes; nobody stands above the face's own handlers.
+    func testingChannel() async throws -> NIOAsyncTestingChannel {
+        let channel = NIOAsyncTestingChannel()
+        try await channel.testingEventLoop.executeInContext {
+            // As Hummingbird has it.
+            try channel.pipeline.syncOperations.configureHTTPServerPipeline(
+                withPipeliningAssistance: false, withErrorHandling: false)
+            try channel.pipeline.syncOperations.addHandler(HTTP1ToHTTPServerCodec(secure: false))
+            for handler in face.handlers(Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }) {
+                try channel.pipeline.syncOperations.addHandler(handler)
+            }
+        }
+        try await channel.connect(to: SocketAddress(ipAddress: "127.0.0.1", port: 1))
+        return channel
     }
 
     /// One request to the routes alone.

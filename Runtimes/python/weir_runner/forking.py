@@ -16,7 +16,6 @@ import resource
 import select
 import struct
 import sys
-from functools import partial
 
 from . import overlapping, serving, sharing, stem, wire  # noqa: F401
 from .logs import open_logs
@@ -71,9 +70,6 @@ class Capabilities(ctypes.Structure):
 
 # Made before any fork, so that a child has nothing to make.
 clone_arguments = CloneArguments()
-filter_space = ctypes.create_string_buffer(4096 * 8)  # weir_filter_bytes
-filter_program = Filter(0, ctypes.addressof(filter_space))
-filter_pointer = ctypes.byref(filter_program)
 capabilities = Capabilities(0x20080522, 0)
 # The folder /proc as this process sees it, open.
 processes = -1
@@ -104,9 +100,10 @@ class Request:
          self.umask) = HEAD.unpack_from(message)
         self.limits = [LIMIT.unpack_from(message, HEAD.size + LIMIT.size * index) for index in range(limit_count)]
         start = HEAD.size + LIMIT.size * LIMITS
+        self.filter = None
         if filter_bytes:
-            ctypes.memmove(filter_space, message[start:start + filter_bytes], filter_bytes)
-        filter_program.length = filter_bytes // 8
+            self.instructions = ctypes.create_string_buffer(message[start:start + filter_bytes], filter_bytes)
+            self.filter = Filter(filter_bytes // 8, ctypes.addressof(self.instructions))
         self.descriptors = list(descriptors)
         count = 5 if self.flags & START_NEW_NET else 4
         self.process_namespace, *self.namespaces = self.descriptors[:count]
@@ -174,8 +171,8 @@ def move_in(request):
     drop(request)
     if rules >= 0:
         check(syscall(SYS_LANDLOCK_RESTRICT_SELF, 5, 0), STAGE_LANDLOCK)
-    if filter_program.length:
-        check(prctl(PR_SET_SECCOMP, 2, filter_pointer, 0, 0), STAGE_FILTER)
+    if request.filter:
+        check(prctl(PR_SET_SECCOMP, 2, ctypes.byref(request.filter), 0, 0), STAGE_FILTER)
     # The status socket last: until here it may have to say what failed. Who says this is seen by the kernel.
     os.write(6, STATUS.pack(PROGRAM, 0, 0, 0, 0, 0, 0, 0, 0))
     os.closerange(5, 8)
@@ -242,7 +239,7 @@ def live(request):
         os._exit(127)
     try:
         os.chdir("/")
-        seed_numbers()
+        sys.modules["random"].seed()
         numbers = sys.modules.get("numpy.random")
         if numbers is not None:
             numbers.seed()
@@ -328,9 +325,6 @@ class Zygote:
 # lock, there is nothing to repair for them, and their looking would cost each worker half a megabyte of its own. A worker's
 # own children are another matter: there they are called.
 fork_hooks = []
-# Of the generator behind the functions of `random`. That module comes with the others, so that it does not itself seed in
-# every child what is seeded there anyway.
-seed_numbers = None
 
 
 def preload():
@@ -347,16 +341,14 @@ def preload():
 
 
 def main():
-    global processes, seed_numbers
     preload()
-    numbers = sys.modules["random"]
-    seed_numbers = partial(numbers.Random.__base__.seed, numbers._inst)
     # A child has these numbers taken by its own.
     for number in (0, 4, 6):
         try:
             os.fstat(number)
         except OSError:
             os.dup2(os.open("/dev/null", os.O_RDWR), number)
+    global processes
     processes = os.open("/proc", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     # Once, so that no child is the first to call them.
     setns(-1, 0), prctl(3, 0, 0, 0, 0), capset(None, None), close_range(1, 0, 0), syscall(-1), unshare(-1), error_location()

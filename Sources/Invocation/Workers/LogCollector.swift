@@ -4,7 +4,8 @@ internal import Glibc
 ///
 /// A runner that has several calls in one frame names the running one by a marker line, `NUL token frame index LF`,
 /// before the first bytes that the call writes to a pipe. What comes without a marker belongs to the call named last in
-/// that pipe: the other one may have been read further, or not so far. Memory is bounded whatever a worker writes: by the limit for each call, and one line's limit for what has no end yet.
+/// that pipe: the two are read at different times. Memory is bounded whatever a worker writes: by the limit for each call,
+/// and one line's limit for what has no end yet.
 struct LogCollector {
     /// The lines that no call has taken go to this one: its process died before they could be told apart.
     mutating func attribute(restTo call: Int) {
@@ -22,13 +23,17 @@ struct LogCollector {
     /// The longest line that is kept whole.
     private static var maximumLine: Int { 64 << 10 }
 
+    private struct Pipe {
+        /// The call named last.
+        var call = 0
+        /// What was written last, without an end of line.
+        var rest: [UInt8] = []
+    }
+
     private let marker: [UInt8]
     private let limit: Int
     private var frame = 0
-    /// The call named last: in stdout, in stderr.
-    private var calls = (0, 0)
-    /// What the streams wrote last without ending the line: stdout, stderr.
-    private var rests: ([UInt8], [UInt8]) = ([], [])
+    private var (output, errorOutput) = (Pipe(), Pipe())
     /// What each call of the running frame wrote. Most write nothing: a sparse list in the order of first writing.
     private var found: [(call: Int, lines: Lines)] = []
 
@@ -37,12 +42,17 @@ struct LogCollector {
         self.limit = Int(clamping: limit)
     }
 
-    var isEmpty: Bool { found.isEmpty && rests.0.isEmpty && rests.1.isEmpty }
+    var isEmpty: Bool { found.isEmpty && output.rest.isEmpty && errorOutput.rest.isEmpty }
+
+    private subscript(toError: Bool) -> Pipe {
+        get { toError ? errorOutput : output }
+        _modify { if toError { yield &errorOutput } else { yield &output } }
+    }
 
     /// A new frame runs; what was written between frames goes to its first call.
     mutating func begin(frame: Int) {
         self.frame = frame
-        calls = (0, 0)
+        (output.call, errorOutput.call) = (0, 0)
     }
 
     /// Takes bytes of a pipe. `observe` is called with every whole line, kept or not.
@@ -59,10 +69,10 @@ struct LogCollector {
             let stop = UnsafeRawPointer(end) - start
             let piece = UnsafeRawBufferPointer(rebasing: bytes[position..<stop])
             position = stop + 1
-            if toError ? !rests.1.isEmpty : !rests.0.isEmpty {
+            if !self[toError].rest.isEmpty {
                 keep(rest: piece[...], toError: toError)
-                let whole = toError ? rests.1 : rests.0
-                if toError { rests.1 = [] } else { rests.0 = [] }
+                let whole = self[toError].rest
+                self[toError].rest = []
                 whole.withUnsafeBytes { line($0, toError: toError, time: time, observe: observe) }
             } else {
                 line(piece, toError: toError, time: time, observe: observe)
@@ -73,11 +83,11 @@ struct LogCollector {
     /// Ends the frame (or the worker): unfinished lines are lines now.
     mutating func endLines(time: Int64, observe: ((Int, Activation.LogLine) -> Void)?) {
         for toError in [false, true] {
-            let rest = toError ? rests.1 : rests.0
+            let rest = self[toError].rest
             guard !rest.isEmpty else { continue }
+            self[toError].rest = []
             rest.withUnsafeBytes { line($0, toError: toError, time: time, observe: observe) }
         }
-        rests = ([], [])
     }
 
     /// What a call wrote, taken out.
@@ -87,10 +97,10 @@ struct LogCollector {
     }
 
     private mutating func keep(rest: Slice<UnsafeRawBufferPointer>, toError: Bool) {
-        let room = Self.maximumLine - (toError ? rests.1.count : rests.0.count)
+        let room = Self.maximumLine - self[toError].rest.count
         let piece = rest.prefix(max(0, room))
-        if piece.count < rest.count { update(toError ? calls.1 : calls.0) { $0.isTruncated = true } }
-        if toError { rests.1.append(contentsOf: piece) } else { rests.0.append(contentsOf: piece) }
+        if piece.count < rest.count { update(self[toError].call) { $0.isTruncated = true } }
+        self[toError].rest.append(contentsOf: piece)
     }
 
     private mutating func line(
@@ -121,14 +131,14 @@ struct LogCollector {
     private mutating func readMarker(_ bytes: UnsafeRawBufferPointer, toError: Bool) {
         let numbers = bytes.split(separator: 0x20).compactMap { Int(String(decoding: $0, as: UTF8.self)) }
         guard numbers.count == 2, numbers[0] == frame, numbers[1] >= 0 else { return }
-        if toError { calls.1 = numbers[1] } else { calls.0 = numbers[1] }
+        self[toError].call = numbers[1]
     }
 
     private mutating func store(
         _ bytes: UnsafeRawBufferPointer, toError: Bool, time: Int64, observe: ((Int, Activation.LogLine) -> Void)?
     ) {
         let limit = self.limit
-        let call = toError ? calls.1 : calls.0
+        let call = self[toError].call
         var kept: Activation.LogLine?
         update(call) { lines in
             let room = limit - lines.bytes

@@ -169,19 +169,18 @@ final class KafkaClient: Sendable {
 
     /// Ends the thread and the client; returns when both have gone, or do not go for a while: librdkafka does not end a
     /// consumer that has something to commit and no broker to tell (its issue 3740). They go when a broker is back.
-    func close(patience: Duration = .seconds(10)) async {
-        let clock = Task {
-            do { try await Task.sleep(for: patience) } catch { return }
-            log.warning("a Kafka client does not end while its brokers are away; it is left to itself")
-            letGo()
-        }
-        defer { clock.cancel() }
-        await withCheckedContinuation { continuation in
-            let isEnded = life.withLock { life in
-                if !life.isEnded { life.waiters.append(continuation) }
-                return life.isEnded
+    func close() async {
+        await Patience.wait {
+            self.log.warning("a Kafka client does not end while its brokers are away; it is left to itself")
+            self.letGo()
+        } for: {
+            await withCheckedContinuation { continuation in
+                let isEnded = life.withLock { life in
+                    if !life.isEnded { life.waiters.append(continuation) }
+                    return life.isEnded
+                }
+                if isEnded { continuation.resume() } else { end() }
             }
-            if isEnded { continuation.resume() } else { end() }
         }
     }
 

@@ -13,23 +13,18 @@ final class CommitCall: Sendable {
 
     /// Commits and returns when the broker has answered, when the task is cancelled, or after a while: librdkafka keeps
     /// a commit whose coordinator is away until that is back, however long it takes (its issue 3740).
-    ///
-    /// - Parameter patience: how long the answer may take.
-    static func run(
-        _ client: KafkaClient, _ positions: [TopicPartition: Int64], patience: Duration = .seconds(10)
-    ) async throws(KafkaError) {
+    static func run(_ client: KafkaClient, _ positions: [TopicPartition: Int64]) async throws(KafkaError) {
         let call = CommitCall()
         call.begin(client, positions)
-        let clock = Task {
-            do { try await Task.sleep(for: patience) } catch { return }
+        let error = await Patience.wait {
             call.end(KafkaError(.timedOut, "offsets cannot be committed: the coordinator of the group does not answer"))
-        }
-        defer { clock.cancel() }
-        // Who gives up does not take it back: it is under way, and closing the client waits for it.
-        let error = await withTaskCancellationHandler {
-            await call.outcome()
-        } onCancel: {
-            call.end(KafkaError(.cancelled, "a commit of offsets was not waited for"))
+        } for: {
+            // Who gives up does not take it back: it is under way, and closing the client waits for it.
+            await withTaskCancellationHandler {
+                await call.outcome()
+            } onCancel: {
+                call.end(KafkaError(.cancelled, "a commit of offsets was not waited for"))
+            }
         }
         if let error { throw error }
     }

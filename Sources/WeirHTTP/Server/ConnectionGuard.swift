@@ -83,12 +83,9 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        guard !state.isOver else {
-            lastPart = context.eventLoop.now
-            return
-        }
-        let now = NIODeadline.now()
+        let now = context.eventLoop.now
         defer { lastPart = now }
+        guard !state.isOver else { return }
         let action =
             switch unwrapInboundIn(data) {
             case .head: state.readHead()
@@ -122,7 +119,7 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
         case .end:
             let action = state.wroteEnd()
             // What was not read while this was answered did not keep us waiting.
-            lastPart = .now()
+            lastPart = context.eventLoop.now
             if action == .closeGently {
                 closeWhenSent(data, promise, context)
             } else {
