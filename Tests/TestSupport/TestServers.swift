@@ -28,35 +28,40 @@ public enum TestServers {
 
 /// A port of loopback that nobody listens on.
 public enum FreePort {
+    /// Below those that the system hands out by itself (`ip_local_port_range`, 32768 and up): nothing that runs beside
+    /// gets it by chance before who asked for it listens.
+    private static let range = 20_000..<32_000
+    private static let taken = Mutex<Set<Int>>([])
+
     public static func take() throws -> Int {
+        for _ in 0..<1_000 {
+            let port = Int.random(in: range)
+            if taken.withLock({ $0.insert(port).inserted }), isFree(port) { return port }
+        }
+        throw ChildProcess.Failure("no port of \(range) is free")
+    }
+
+    private static func isFree(_ port: Int) -> Bool {
         let socket = Glibc.socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
         defer { close(socket) }
+        return withAddress(port) { bind(socket, $0, socklen_t(MemoryLayout<sockaddr_in>.size)) == 0 }
+    }
+
+    private static func withAddress(_ port: Int, _ body: (UnsafePointer<sockaddr>) -> Bool) -> Bool {
         var address = sockaddr_in()
         address.sin_family = sa_family_t(AF_INET)
         address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
-        var length = socklen_t(MemoryLayout<sockaddr_in>.size)
-        let bound = withUnsafeMutablePointer(to: &address) { pointer in
-            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { pointer in
-                bind(socket, pointer, length) == 0 && getsockname(socket, pointer, &length) == 0
-            }
+        address.sin_port = UInt16(port).bigEndian
+        return withUnsafePointer(to: &address) { pointer in
+            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1, body)
         }
-        guard bound else { throw ChildProcess.Failure("no port is free: \(String(cString: strerror(errno)))") }
-        return Int(UInt16(bigEndian: address.sin_port))
     }
 
     /// Whether somebody listens.
     public static func answers(_ port: Int) -> Bool {
         let socket = Glibc.socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
         defer { close(socket) }
-        var address = sockaddr_in()
-        address.sin_family = sa_family_t(AF_INET)
-        address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
-        address.sin_port = UInt16(port).bigEndian
-        return withUnsafePointer(to: &address) { pointer in
-            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { pointer in
-                connect(socket, pointer, socklen_t(MemoryLayout<sockaddr_in>.size)) == 0
-            }
-        }
+        return withAddress(port) { connect(socket, $0, socklen_t(MemoryLayout<sockaddr_in>.size)) == 0 }
     }
 }
 

@@ -7,7 +7,7 @@ internal import Synchronization
 extension ContainerSession {
     /// How long the marks at the end of a run's log are waited for, milliseconds: as OpenWhisk does it, from an image that
     /// writes them; shortly, from one of which that is not known yet.
-    private static var patience: Int64 { 2_000 }
+    static var patience: Int64 { 2_000 }
     private static var firstPatience: Int64 { 100 }
 
     func begin(_ job: Job) -> Bool {
@@ -69,8 +69,7 @@ extension ContainerSession {
             let (answer, isSound) = exchange.answer(
                 response, runNanoseconds: max(0, now - run.start) * 1_000_000)
             await collectLogs(
-                running, marks: isSound ? marks.count : nil,
-                patience: marks.isKnown ? Self.patience : Self.firstPatience)
+                running, marks: marks.count, patience: marks.isKnown ? Self.patience : Self.firstPatience)
             guard settle(job, answer, endedAt: now) else { return }
             guard isSound else {
                 // It is never used again; the call has its answer already.

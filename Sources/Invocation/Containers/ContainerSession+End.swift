@@ -52,8 +52,11 @@ extension ContainerSession {
         let now = TimeOfDay.milliseconds
         return state.withLock { state in
             guard !state.isReady else { return nil }
-            if let failure = state.failure { return failure }
             let logs = state.log.take(time: now, observe: nil)
+            if var failure = state.failure {
+                failure.logs = failure.logs ?? logs
+                return failure
+            }
             switch end {
             case .exited(let record) where record.outOfMemory:
                 return StartFailure(

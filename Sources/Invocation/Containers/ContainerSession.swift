@@ -169,17 +169,22 @@ final class ContainerSession: FunctionWorker, ContainerHandler {
         do {
             let response = try await connection.send(request, limit: owner.configuration.answerLimit)
             if let failure = exchange.failure(ofIntroduction: response) {
-                await collectLogs(running, patience: 200)
-                refuse(failure)
+                await fail(running, failure)
             } else {
                 ready(exchange, connection)
             }
         } catch {
-            refuse(
-                StartFailure(
-                    status: .developerError,
-                    result: ResultText.error("The action did not initialize and exited unexpectedly.")))
+            let text = "The action did not initialize and exited unexpectedly."
+            await fail(running, StartFailure(status: .developerError, result: ResultText.error(text)))
         }
+    }
+
+    /// It runs and cannot be used: ended, and what it wrote until then, which says why, belongs to the failure.
+    private func fail(_ running: any RunningContainer, _ failure: StartFailure) async {
+        state.withLock { $0.failure = failure }
+        running.finish()
+        await collectLogs(running, marks: .max, patience: Self.patience)
+        refuse(failure)
     }
 
     private func firstConnection(_ running: any RunningContainer) async -> ContainerConnection? {
@@ -233,7 +238,8 @@ final class ContainerSession: FunctionWorker, ContainerHandler {
 
     func kill(_ reason: PoolMachine.Reason) {
         state.withLock { $0.killReason = $0.killReason ?? reason }
-        container?.kill()
+        // Why it is at fault may be the last that it wrote.
+        if reason == .misbehaved { container?.finish() } else { container?.kill() }
     }
 
     func retire() { container?.kill() }
@@ -257,16 +263,18 @@ final class ContainerSession: FunctionWorker, ContainerHandler {
     }
 
     func container(_ container: any RunningContainer, ended end: WorkerEnd) {
-        let (waiting, connections) = state.withLock { state in
-            defer {
-                state.waiter = nil
-                state.connections = []
-            }
-            return (state.waiter?.resume, state.connections)
+        let connections = state.withLock { state in
+            defer { state.connections = [] }
+            return state.connections
         }
-        waiting?.resume()
         for connection in connections { connection.close() }
         owner.ended(self, end)
+        // Behind that: who waited finds it at its end.
+        let waiting = state.withLock { state in
+            defer { state.waiter = nil }
+            return state.waiter?.resume
+        }
+        waiting?.resume()
     }
 
     /// Lines go to the one call that runs; when several do, to the one that began first.
@@ -282,7 +290,7 @@ final class ContainerSession: FunctionWorker, ContainerHandler {
     /// else what is there now.
     ///
     /// - Parameters:
-    ///   - marks: how many marks there are when the run's own have come; `nil`: none are waited for.
+    ///   - marks: how many marks there are when the run's own have come; `nil`: none are waited for; `max`: its end is.
     ///   - patience: how long they are waited for, milliseconds.
     func collectLogs(_ running: any RunningContainer, marks: Int? = nil, patience: Int64) async {
         await withCheckedContinuation { continuation in running.readLogs { continuation.resume() } }

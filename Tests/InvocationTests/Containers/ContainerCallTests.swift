@@ -62,7 +62,9 @@ struct ContainerCallTests {
                     if kind == "error": return {"error": "said so"}
                     if kind == "raise": raise ValueError("thrown")
                     if kind == "number": return 7
-                    if kind == "exit": os._exit(3)
+                    if kind == "exit":
+                        os.write(2, b"." * 60000 + b"\\nlast words\\n")
+                        os._exit(3)
                     if kind == "large": return {"x": "y" * (2 << 20)}
                     return {"pid": os.getpid(), "start": args.get("x")}
                 """)
@@ -81,6 +83,7 @@ struct ContainerCallTests {
             let exited = await fixture.call(action, ["kind": "exit"])
             #expect(exited.status == .developerError, "\(exited.text)")
             #expect(exited.text.contains("status 3") || exited.text.contains("exited unexpectedly"), "\(exited.text)")
+            #expect(exited.lines.last == "e last words", "\(exited.lines.suffix(2))")
             #expect(await fixture.call(action, ["kind": "fine"]).status == .success)
         }
     }

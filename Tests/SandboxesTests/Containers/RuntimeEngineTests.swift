@@ -176,6 +176,52 @@ struct RuntimeEngineTests {
         }
     }
 
+    /// The runtime stands still while the container writes and ends: what it has not handed over by then must still come.
+    @Test(arguments: kinds)
+    func whatAFinishedContainerWroteComesBeforeItsEnd(_ kind: OCIRuntime.Kind) async throws {
+        try await withEngine(kind) { engine, registry in
+            var image = try PythonImage.image("event_server.py")
+            let program = """
+                import os, socket
+                server = socket.create_server(("127.0.0.1", 8080))
+                client = server.accept()[0]
+                client.recv(1)
+                os.write(2, b"." * 50000 + b"last words")
+                client.send(b"x")
+                client.recv(1)
+                """
+            image.config["Cmd"] = ["/usr/bin/python3", "-c", .string(program)]
+            let (container, witness) = try await start(engine, registry, image)
+            var connection: Int32?
+            await waitAtMost("somebody listens in the container") {
+                connection = try? container.connect()
+                return connection != nil || witness.seen.end != nil
+            }
+            let socket = try #require(connection, "\(witness.seen)")
+            defer { close(socket) }
+            _ = fcntl(socket, F_SETFL, 0)
+            // The system of runsc runs in such a process too, and answers nothing while that stands.
+            let runtimes = kind == .runsc ? [] : try processes(of: #require(container as? RuntimeContainer).id)
+            #expect(kind == .runsc || !runtimes.isEmpty)
+            for one in runtimes { kill(one, SIGSTOP) }
+            var byte: UInt8 = 0
+            #expect(write(socket, &byte, 1) == 1 && read(socket, &byte, 1) == 1)
+            container.finish()
+            #expect(read(socket, &byte, 1) <= 0)
+            for one in runtimes { kill(one, SIGCONT) }
+            #expect(await witness.end() != nil)
+            #expect(witness.seen.errors.hasSuffix("last words"), "\(witness.seen.errors.count)")
+        }
+    }
+
+    /// Those of a container's runtime: its name stands among their arguments.
+    private func processes(of id: String) throws -> [pid_t] {
+        try FileManager.default.contentsOfDirectory(atPath: "/proc").compactMap { pid_t($0) }.filter { pid in
+            let arguments = FileManager.default.contents(atPath: "/proc/\(pid)/cmdline") ?? Data()
+            return String(decoding: arguments, as: UTF8.self).split(separator: "\0").contains { $0 == id }
+        }
+    }
+
     @Test(arguments: kinds)
     func whatCannotBeStartedSaysWhy(_ kind: OCIRuntime.Kind) async throws {
         try await withEngine(kind) { engine, registry in

@@ -181,6 +181,9 @@ final class DockerContainer: RunningContainer {
         if let id { Task { await sendKill(id) } }
     }
 
+    // The daemon's stream ends behind the last byte.
+    func finish() { kill() }
+
     // The daemon takes tens of milliseconds for either, more than a call: an idle container is left as it is.
     func freeze() {}
     func thaw() {}

@@ -67,6 +67,10 @@ package protocol RunningContainer: AnyObject, Sendable {
     /// Ends it, whatever it does; the handler is told.
     func kill()
 
+    /// Ends its program, with all that this has written handed over before the handler is told: for who wants to know why
+    /// it failed. Takes a moment longer than ``kill()``.
+    func finish()
+
     /// Stops all that it runs until it is thawed.
     func freeze()
     func thaw()

@@ -99,6 +99,18 @@ final class RuntimeContainer: RunningContainer, WorkerHandler {
         worker?.kill()
     }
 
+    /// What a container writes goes through runc's own process (its docs/terminals.md): ended together with that, the last
+    /// of it would be lost. The others hand our pipes to the container.
+    func finish() {
+        guard engine.runtime.kind == .runc else { return kill() }
+        Task { [self] in
+            await engine.endProcesses(of: id)
+            for _ in 0..<200 where !state.withLock({ $0.hasEnded }) { try? await Task.sleep(for: .milliseconds(10)) }
+            // Its processes were not found, or do not end.
+            kill()
+        }
+    }
+
     func freeze() { state.withLock { $0.worker }?.freeze() }
     func thaw() { state.withLock { $0.worker }?.thaw() }
 

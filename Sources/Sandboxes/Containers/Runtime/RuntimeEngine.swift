@@ -130,6 +130,11 @@ package final class RuntimeEngine: ContainerEngine {
         return container
     }
 
+    /// Kills what runs in a container, without the runtime's own process.
+    func endProcesses(of id: String) async {
+        try? await disk.run { () throws(ContainerError) in _ = ContainerGroups.kill(id) }
+    }
+
     /// A container is gone: so is what it had.
     func forget(_ id: String) {
         Task { [self] in
