@@ -156,10 +156,15 @@ extension FolderSource {
         case .none:
             // Taken again, for the writer may have closed between the two calls.
             guard let now = try files.facts(path), now.kind == .file else { return }
+            // Whoever makes a file by opening it counts as its writer a moment after its name is there (open(2), `O_CREAT`).
+            guard now.size > 0 || clock.wall() - now.changed >= settings.creation else {
+                unsettled[path] = (now, clock.steady() + settings.creation)
+                return
+            }
             index.set(path, FolderFile(now))
             emit(FolderHappening(kind, path, facts: now, observed: clock.wall()))
         case .some, .gone: break
-        case .unknown: unsettled[path] = (facts, clock.steady())
+        case .unknown: unsettled[path] = (facts, clock.steady() + settings.settle)
         }
     }
 
@@ -169,16 +174,16 @@ extension FolderSource {
         return answer
     }
 
-    /// Looks again at listed files that nobody could tell about.
+    /// Looks again at listed files that nobody could tell about, or that had only just been made.
     func settleListed() throws {
         let now = clock.steady()
-        for (path, entry) in unsettled where now - entry.since >= settings.settle {
-            guard let facts = try files.facts(path), facts.kind == .file else {
+        for (path, entry) in unsettled where now >= entry.until {
+            guard let facts = try files.facts(path), facts.kind == .file, probe(path) != .some else {
                 unsettled[path] = nil
                 continue
             }
             guard facts.modified == entry.facts.modified, facts.size == entry.facts.size else {
-                unsettled[path] = (facts, now)
+                unsettled[path] = (facts, now + settings.settle)
                 continue
             }
             unsettled[path] = nil

@@ -8,7 +8,7 @@ package import Persistence
 ///
 /// A file that is found by a listing (at the start, in a new subfolder, after an overflow) is announced when nobody has
 /// it open for writing, which a read lease tells (``FileAccess/writers(_:)``); when somebody has, the watch is already
-/// set and `IN_CLOSE_WRITE` will come. Where the system does not tell (another user's file without `CAP_LEASE`, a
+/// set and `IN_CLOSE_WRITE` will come. An empty one must be a moment old (``Settings/creation``). Where the system does not tell (another user's file without `CAP_LEASE`, a
 /// network file system) it is announced when it has not changed for ``Settings/settle``; a writer who pauses longer than
 /// that is announced early, and again when it closes the file.
 package actor FolderSource: EventSource {
@@ -18,6 +18,8 @@ package actor FolderSource: EventSource {
         package var renameGrace: Int64 = 50_000_000
         /// How long a listed file must not change where nobody can tell whether it is being written; nanoseconds.
         package var settle: Int64 = 2_000_000_000
+        /// How old an empty file must be before nobody's having it open means that it is complete; nanoseconds.
+        package var creation: Int64 = 100_000_000
 
         package init() {}
     }
@@ -42,8 +44,9 @@ package actor FolderSource: EventSource {
     var joiner = MoveJoiner()
     /// How many `IN_CLOSE_NOWRITE` our own probing for writers will bring, by path.
     var ownReads: [String: Int] = [:]
-    /// Listed files of which nobody can tell whether they are being written: their facts, and since when they are so.
-    var unsettled: [String: (facts: FileFacts, since: Int64)] = [:]
+    /// Listed files of which nobody can tell yet whether they are being written: their facts, and until when these must
+    /// stay.
+    var unsettled: [String: (facts: FileFacts, until: Int64)] = [:]
     /// Directories whose news could not be followed up because they have been renamed since.
     var stranded: Set<String> = []
     var pending: [EventRecord] = []
@@ -131,7 +134,7 @@ package actor FolderSource: EventSource {
 
     private func nextDeadline() -> Duration? {
         var deadline = joiner.deadline
-        for (_, entry) in unsettled { deadline = min(deadline ?? .max, entry.since + settings.settle) }
+        for (_, entry) in unsettled { deadline = min(deadline ?? .max, entry.until) }
         return deadline.map { .nanoseconds(max(0, $0 - clock.steady())) }
     }
 

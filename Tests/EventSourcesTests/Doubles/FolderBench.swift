@@ -22,9 +22,10 @@ final class FolderBench: Sendable {
         store = MemoryStore()
     }
 
-    /// Runs the source while `body` runs, from when the first listing is done.
+    /// Runs the source while `body` runs, from when the first listing is done; until it ends by itself, when it is to.
     func watching(
-        _ change: (inout FolderSpec) -> Void = { _ in }, files: any FileAccess = PosixFiles(),
+        _ change: (inout FolderSpec) -> Void = { _ in }, endsByItself: Bool = false,
+        files: any FileAccess = PosixFiles(),
         settings: FolderSource.Settings = .init(),
         feed: @escaping @Sendable () throws(SourceError) -> any WatchFeed = kernelFeed,
         _ body: (SourceReport) async throws -> Void
@@ -52,7 +53,7 @@ final class FolderBench: Sendable {
             _ = await running.result
             throw error
         }
-        running.cancel()
+        if !endsByItself { running.cancel() }
         if case .failure(let error) = await running.result, !(error is CancellationError) { throw error }
     }
 

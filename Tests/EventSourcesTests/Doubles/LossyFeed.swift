@@ -67,13 +67,3 @@ final class LossyFeed: WatchFeed {
 
     func close() { kernel.close() }
 }
-
-/// Files of this machine, of which nobody can tell whether they are being written.
-struct UntellingFiles: FileAccess {
-    private let files = PosixFiles()
-
-    func list(_ path: String) throws(FileError) -> [[UInt8]] { try files.list(path) }
-    func facts(_ path: String) throws(FileError) -> FileFacts? { try files.facts(path) }
-    func writers(_ path: String) -> FileWriters { .unknown }
-    func open(_ path: String) throws(FileError) -> any OpenFile { try files.open(path) }
-}

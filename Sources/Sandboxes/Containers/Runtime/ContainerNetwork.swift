@@ -24,6 +24,13 @@ final class ContainerNetwork: Sendable {
         if user >= 0 { close(user) }
     }
 
+    /// Whether a process is in it.
+    func holds(_ pid: pid_t) -> Bool {
+        var (own, other) = (stat(), stat())
+        return fstat(network, &own) == 0 && stat("/proc/\(pid)/ns/net", &other) == 0 && own.st_dev == other.st_dev
+            && own.st_ino == other.st_ino
+    }
+
     /// A connected socket, not blocking; `nil` when nobody listens (yet). Takes a fraction of a millisecond.
     func connect(port: Int) throws(ContainerError) -> Int32? {
         let descriptor = weir_socket_in_network(network, user)

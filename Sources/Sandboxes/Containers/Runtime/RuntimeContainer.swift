@@ -83,10 +83,7 @@ final class RuntimeContainer: RunningContainer, WorkerHandler {
         let (file, known) = state.withLock { ($0.hasEnded ? nil : $0.pidFile, $0.network) }
         guard let file else { return nil }
         if let known { return try known.connect(port: specification.port) }
-        // The runtime writes the file when the container is there.
-        guard let text = try? String(contentsOfFile: file, encoding: .utf8), let pid = pid_t(text), pid > 1,
-            let network = try ContainerNetwork(of: pid)
-        else { return nil }
+        guard let pid = Self.pid(in: file), let network = try ContainerNetwork(of: pid) else { return nil }
         state.withLock { $0.network = network }
         return try network.connect(port: specification.port)
     }
@@ -104,11 +101,26 @@ final class RuntimeContainer: RunningContainer, WorkerHandler {
     func finish() {
         guard engine.runtime.kind == .runc else { return kill() }
         Task { [self] in
-            await engine.endProcesses(of: id)
+            if await engine.endProcesses(of: id) == 0 { killFirstProcess() }
             for _ in 0..<200 where !state.withLock({ $0.hasEnded }) { try? await Task.sleep(for: .milliseconds(10)) }
             // Its processes were not found, or do not end.
             kill()
         }
+    }
+
+    /// Where nobody makes groups, as for a user who is not root: its first process, with which all others end.
+    private func killFirstProcess() {
+        let (file, network) = state.withLock { ($0.hasEnded ? nil : $0.pidFile, $0.network) }
+        guard let file, let pid = Self.pid(in: file), network?.holds(pid) == true else { return }
+        Glibc.kill(pid, SIGKILL)
+    }
+
+    /// The runtime writes the file when the container is there.
+    private static func pid(in file: String) -> pid_t? {
+        guard let text = try? String(contentsOfFile: file, encoding: .utf8), let pid = pid_t(text), pid > 1 else {
+            return nil
+        }
+        return pid
     }
 
     func freeze() { state.withLock { $0.worker }?.freeze() }

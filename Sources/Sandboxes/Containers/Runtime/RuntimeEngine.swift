@@ -130,9 +130,9 @@ package final class RuntimeEngine: ContainerEngine {
         return container
     }
 
-    /// Kills what runs in a container, without the runtime's own process.
-    func endProcesses(of id: String) async {
-        try? await disk.run { () throws(ContainerError) in _ = ContainerGroups.kill(id) }
+    /// Kills what runs in a container's groups, which the runtime's own process is not in; how many there were.
+    func endProcesses(of id: String) async -> Int {
+        (try? await disk.run { () throws(ContainerError) in ContainerGroups.kill(id) }) ?? 0
     }
 
     /// A container is gone: so is what it had.
