@@ -134,10 +134,10 @@ import Testing
         let bench = try FolderBench()
         let making = try #require(fopen(bench.root + "/made", "w"))
         try bench.write("empty", "")
-        var settings = FolderSource.Settings()
-        // As long as the first look may take on a busy machine.
-        settings.creation = 1_000_000_000
-        try await bench.watching(files: ForgetfulFiles(), settings: settings) { _ in
+        // They stay as young as they are, however long the first look takes.
+        let now = SourceClock.system.wall()
+        let clock = SourceClock(wall: { now }, steady: SourceClock.system.steady)
+        try await bench.watching(files: ForgetfulFiles(), clock: clock) { _ in
             try await eventually("empty is announced") { bench.names("file.written") == ["empty"] }
             fputs("content", making)
             fclose(making)

@@ -8,9 +8,9 @@ package import Persistence
 ///
 /// A file that is found by a listing (at the start, in a new subfolder, after an overflow) is announced when nobody has
 /// it open for writing, which a read lease tells (``FileAccess/writers(_:)``); when somebody has, the watch is already
-/// set and `IN_CLOSE_WRITE` will come. An empty one must be a moment old (``Settings/creation``). Where the system does not tell (another user's file without `CAP_LEASE`, a
-/// network file system) it is announced when it has not changed for ``Settings/settle``; a writer who pauses longer than
-/// that is announced early, and again when it closes the file.
+/// set and `IN_CLOSE_WRITE` will come. An empty one must be a moment old (``Settings/creation``). Where the system does
+/// not tell (another user's file without `CAP_LEASE`, a network file system) it is announced when it has not changed for
+/// ``Settings/settle``; a writer who pauses longer than that is announced early, and again when it closes the file.
 package actor FolderSource: EventSource {
     /// What tests and operators may turn.
     package struct Settings: Sendable {

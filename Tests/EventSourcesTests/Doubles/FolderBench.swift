@@ -26,7 +26,7 @@ final class FolderBench: Sendable {
     func watching(
         _ change: (inout FolderSpec) -> Void = { _ in }, endsByItself: Bool = false,
         files: any FileAccess = PosixFiles(),
-        settings: FolderSource.Settings = .init(),
+        clock: SourceClock = .system, settings: FolderSource.Settings = .init(),
         feed: @escaping @Sendable () throws(SourceError) -> any WatchFeed = kernelFeed,
         _ body: (SourceReport) async throws -> Void
     ) async throws {
@@ -36,7 +36,7 @@ final class FolderBench: Sendable {
         let source = FolderSource(
             id: SourceID(namespace: "default", name: "inbox"), spec: spec, host: "testhost",
             output: SourceOutput(channel: channel, deadLetters: deadLetters, report: report), store: store,
-            files: files, settings: settings, feed: feed)
+            files: files, clock: clock, settings: settings, feed: feed)
         let ended = Mutex(false)
         let running = Task {
             defer { ended.withLock { $0 = true } }
