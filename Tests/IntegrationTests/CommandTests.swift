@@ -52,6 +52,18 @@ import Testing
         return done
     }
 
+    /// `weir serve &` and the next command in the same breath. Nothing tells when the command has looked: a third of a
+    /// second is long after that, and short beside how long it waits.
+    @Test func aServerThatIsJustStartingIsWaitedFor() async throws {
+        let line = """
+            cd "$WEIR_DATA"; mv server.json away; "$WEIR" status & asking=$!; sleep 0.3; mv away server.json; wait $asking
+            """
+        let asked = try await Command.shell(line, data: data)
+        #expect(asked.status == 0, "\(asked.errors)")
+        let nobody = try await Command.weir(folder.file("elsewhere"), "status")
+        #expect(nobody.status != 0 && nobody.errors.contains("no server is known"), "\(nobody.errors)")
+    }
+
     @Test func applyIsTheSameTwiceAndADryRunChangesNothing() async throws {
         let file = folder.file("weir.yaml")
         let planned = try await weir("apply", "-f", file, "--dry-run", "-o", "json")

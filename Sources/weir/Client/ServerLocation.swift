@@ -14,9 +14,7 @@ struct ServerLocation: Sendable {
             address = given
         } else {
             let file = options.dataFolder + "/server.json"
-            guard let bytes = FileManager.default.contents(atPath: file),
-                let url = try? JSONValue(parsing: bytes)["url"]?.string
-            else {
+            guard let url = written(in: file) else {
                 throw CommandFailure(
                     .unreachable,
                     "no server is known: start one with `weir serve`, or name one with --server (looked for \(file))")
@@ -31,6 +29,17 @@ struct ServerLocation: Sendable {
         }
         let key = String(decoding: bytes, as: UTF8.self).trimmingCharacters(in: .whitespacesAndNewlines)
         return ServerLocation(url: trimmed(address), key: key)
+    }
+
+    /// What a server writes when it is ready. One that was started the moment before (`weir serve &`) is waited for:
+    /// another process, of which nothing is known yet.
+    private static func written(in file: String) -> String? {
+        for attempt in 0..<20 {
+            if attempt > 0 { usleep(100_000) }
+            guard let bytes = FileManager.default.contents(atPath: file) else { continue }
+            return try? JSONValue(parsing: bytes)["url"]?.string
+        }
+        return nil
     }
 
     private static func trimmed(_ url: String) -> String {
