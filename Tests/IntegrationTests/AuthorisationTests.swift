@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 
 /// Every route asks who is there, and the key stays where it belongs.
-@Suite struct AuthorisationTests {
+@Suite(.fewAtATime) struct AuthorisationTests {
     private static let open = ["/healthz", "/readyz", "/openapi.json", "/v1/openapi.json"]
 
     @Test func everyRouteThatIsDescribedNeedsTheKey() async throws {

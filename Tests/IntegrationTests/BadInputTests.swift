@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 /// What is wrong is refused with a problem that says where and why, and nothing that was accepted is lost by it.
-@Suite struct BadInputTests {
+@Suite(.fewAtATime) struct BadInputTests {
     private let folder: TemporaryDirectory
     private let server: ServerProcess
     private var client: TestClient { server.client }

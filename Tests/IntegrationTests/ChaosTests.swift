@@ -7,7 +7,7 @@ import Testing
 
 /// Kills the server with SIGKILL at random moments while events flow, and looks whether anything was lost, doubled or
 /// put out of order. `script/chaos N` runs it N times.
-@Suite(.serialized)
+@Suite(.fewAtATime, .serialized)
 struct ChaosTests {
     static let rounds = ProcessInfo.processInfo.environment["WEIR_CHAOS_ROUNDS"].flatMap { Int($0) } ?? 1
     static let events = 20_000

@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 /// The command as scripts use it: every word once, exit codes, JSON.
-@Suite struct CommandTests {
+@Suite(.fewAtATime) struct CommandTests {
     private let folder: TemporaryDirectory
     private let server: ServerProcess
     private var data: String { folder.file("data") }

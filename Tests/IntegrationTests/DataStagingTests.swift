@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 /// Files in and out, through the real server: as root and as an ordinary user, at whatever level there is.
-@Suite struct DataStagingTests {
+@Suite(.fewAtATime) struct DataStagingTests {
     /// A server with a watched folder and two mounts.
     private final class Room: Sendable {
         let folder: TemporaryDirectory

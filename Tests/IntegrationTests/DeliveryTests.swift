@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 
 /// Events on their whole way: channel, subscription, sink, what comes back and what is given up.
-@Suite struct DeliveryTests {
+@Suite(.fewAtATime) struct DeliveryTests {
     private let folder: TemporaryDirectory
     private let server: ServerProcess
     private let client: TestClient

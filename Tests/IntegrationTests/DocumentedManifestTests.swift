@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 /// What the documentation gives to be pasted is accepted as it stands.
-@Suite(.timeLimit(.minutes(3))) struct DocumentedManifestTests {
+@Suite(.fewAtATime, .timeLimit(.minutes(3))) struct DocumentedManifestTests {
     /// The blocks of a page that begin with a key of a manifest, dedented.
     private static func blocks(_ page: String) throws -> [String] {
         let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()

@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 
 /// Two namespaces on one server: one asks for ten times its share, the other has steady work.
-@Suite(.serialized) struct FloodTests {
+@Suite(.fewAtATime, .serialized) struct FloodTests {
     private static let workers = 8
     /// Half of the places is each one's share.
     private static let flooding = 10 * workers / 2

@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 /// Sets of events by the public API: one firing a set, however the server ends in between.
-@Suite(.timeLimit(.minutes(5))) struct GatherTests {
+@Suite(.fewAtATime, .timeLimit(.minutes(5))) struct GatherTests {
     /// Says once which group it was given and of how many.
     static let handler = """
         def handle(event, context):

@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 /// Webhooks and followed files on the real server.
-@Suite(.timeLimit(.minutes(3))) struct HookTests {
+@Suite(.fewAtATime, .timeLimit(.minutes(3))) struct HookTests {
     @Test func `what is posted is on disk when it is answered, and nobody posts without the secret`() async throws {
         let folder = try TemporaryDirectory("weir-hooks")
         var server = try await ServerProcess(data: folder.file("data"))

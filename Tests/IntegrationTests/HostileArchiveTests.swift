@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 /// Archives that are made to do harm are refused whole, and leave no trace.
-@Suite struct HostileArchiveTests {
+@Suite(.fewAtATime) struct HostileArchiveTests {
     /// Makes the archives in the folder that it is given.
     private static let maker = """
         import io, os, struct, sys, tarfile, zipfile

@@ -8,7 +8,7 @@ import Testing
 /// done twice. `script/chaos` makes more rounds of it.
 ///
 /// The servers run with the librdkafka that `script/setup-tests` fetched: the broker does not understand Debian's.
-@Suite(.serialized, .timeLimit(.minutes(10)))
+@Suite(.fewAtATime, .serialized, .timeLimit(.minutes(10)))
 struct KafkaServersTests {
     static let keys = 16
     static let rounds = ProcessInfo.processInfo.environment["WEIR_CHAOS_ROUNDS"].flatMap { Int($0) } ?? 1

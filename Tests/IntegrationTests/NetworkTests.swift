@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 /// What functions reach of the network: nothing, what their lists name, or all by permission.
-@Suite struct NetworkTests {
+@Suite(.fewAtATime) struct NetworkTests {
     private static let probe = """
         import os, socket, urllib.request
         def main(args):

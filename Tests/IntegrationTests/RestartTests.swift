@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 
 /// What a stop, a crash and a full disk leave behind.
-@Suite struct RestartTests {
+@Suite(.fewAtATime) struct RestartTests {
     /// A function that runs until it is ended.
     static let endless = "import time\n\ndef handle(event, context):\n    time.sleep(600)\n"
 

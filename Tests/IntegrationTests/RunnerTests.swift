@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 /// What the server lays out for its workers is there for them.
-@Suite(.timeLimit(.minutes(5))) struct RunnerTests {
+@Suite(.fewAtATime, .timeLimit(.minutes(5))) struct RunnerTests {
     /// The runner is compiled once. Workers are other users, and what they may not read each compiles anew at its start:
     /// nothing fails, all that starts alone only takes half as long again.
     @Test func workersLoadTheRunnerThatWasCompiled() async throws {

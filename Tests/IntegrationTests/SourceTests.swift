@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 
 /// Sources on the real server: what was written is in the channel, all of it and once, whatever happens in between.
-@Suite struct SourceTests {
+@Suite(.fewAtATime) struct SourceTests {
     private let folder: TemporaryDirectory
 
     init() throws {

@@ -8,7 +8,7 @@ import TestSupport
 @testable import Invocation
 
 /// Calls that begin without waiting, and are told of when they have ended.
-@Suite(.enabled(if: InvocationFixture.hasPython, "python3 is not installed")) struct BeginTests {
+@Suite(.fewAtATime, .enabled(if: InvocationFixture.hasPython, "python3 is not installed")) struct BeginTests {
     private final class Ended: Sendable {
         let all = Mutex<[Activation]>([])
         var count: Int { all.withLock { $0.count } }

@@ -4,12 +4,13 @@ import Functions
 import Glibc
 import Logging
 import Sandboxes
+import TestSupport
 import Testing
 
 @testable import Invocation
 
 /// Nothing may stay when the launcher, the server or a worker goes.
-@Suite(.enabled(if: InvocationFixture.hasPython, "python3 is not installed"))
+@Suite(.fewAtATime, .enabled(if: InvocationFixture.hasPython, "python3 is not installed"))
 struct LauncherLifeTests {
     /// Starts a child in its group and a daemon of a session of its own, says all pids, and goes on or not.
     private static let family = """

@@ -6,7 +6,7 @@ import TestSupport
 import Testing
 
 /// The launcher program itself, spoken to by a stand-in for the server that can be killed.
-@Suite(.enabled(if: InvocationFixture.hasPython, "python3 is not installed"))
+@Suite(.fewAtATime, .enabled(if: InvocationFixture.hasPython, "python3 is not installed"))
 struct LauncherProcessTests {
     /// Starts the launcher, sends it rubbish, then a start of `/bin/sh` that starts a daemon; prints what came back.
     private static let server = """

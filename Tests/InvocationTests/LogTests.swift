@@ -6,7 +6,7 @@ import Testing
 
 @testable import Invocation
 
-@Suite(.enabled(if: InvocationFixture.hasPython, "python3 is not installed"))
+@Suite(.fewAtATime, .enabled(if: InvocationFixture.hasPython, "python3 is not installed"))
 struct LogTests {
     @Test func linesBelongToTheirCalls() async throws {
         try await withInvoker { fixture in
@@ -74,7 +74,7 @@ struct LogTests {
     }
 }
 
-struct LogCollectorTests {
+@Suite(.fewAtATime) struct LogCollectorTests {
     private func add(_ collector: inout LogCollector, _ text: String, toError: Bool = false) {
         Array(text.utf8).withUnsafeBytes { collector.add($0, toError: toError, time: 0, observe: nil) }
     }

@@ -6,7 +6,7 @@ import Testing
 
 @testable import Invocation
 
-@Suite(.enabled(if: InvocationFixture.hasNode, "node is not installed"))
+@Suite(.fewAtATime, .enabled(if: InvocationFixture.hasNode, "node is not installed"))
 struct NodeTests {
     @Test func mainGetsParametersWithArgumentsOverThem() async throws {
         try await withInvoker { fixture in

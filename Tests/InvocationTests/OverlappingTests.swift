@@ -7,7 +7,7 @@ import Testing
 @testable import Invocation
 
 /// Several calls at a time in one worker.
-struct OverlappingTests {
+@Suite(.fewAtATime) struct OverlappingTests {
     private static let coroutine = """
         import asyncio, os
         inside = 0

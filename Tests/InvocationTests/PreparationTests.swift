@@ -9,7 +9,7 @@ import Testing
 @testable import Invocation
 
 /// Installing what functions declare, with packages that the tests make themselves: no network is needed.
-@Suite(.enabled(if: InvocationFixture.hasPython, "python3 is not installed"))
+@Suite(.fewAtATime, .enabled(if: InvocationFixture.hasPython, "python3 is not installed"))
 struct PreparationTests {
     /// Whether some interpreter here has pip; asked once.
     static let hasPip = Task {

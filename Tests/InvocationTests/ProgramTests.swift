@@ -6,7 +6,7 @@ import Testing
 
 @testable import Invocation
 
-struct ProgramTests {
+@Suite(.fewAtATime) struct ProgramTests {
     /// What tells one process from another: numbers begin anew in each sandbox.
     private static let me = "me=$(od -An -N8 -tx8 /dev/urandom | tr -d ' ')\n"
 

@@ -6,7 +6,7 @@ import Testing
 
 @testable import Invocation
 
-@Suite(.enabled(if: InvocationFixture.hasPython, "python3 is not installed"))
+@Suite(.fewAtATime, .enabled(if: InvocationFixture.hasPython, "python3 is not installed"))
 struct PythonTests {
     @Test func mainGetsParametersWithArgumentsOverThem() async throws {
         try await withInvoker { fixture in

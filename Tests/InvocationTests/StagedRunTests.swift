@@ -9,7 +9,7 @@ import TestSupport
 @testable import Invocation
 
 /// Functions that are given files and leave some.
-@Suite(.enabled(if: InvocationFixture.hasPython, "python3 is not installed"))
+@Suite(.fewAtATime, .enabled(if: InvocationFixture.hasPython, "python3 is not installed"))
 struct StagedRunTests {
     private static let mounts: @Sendable (TemporaryDirectory) -> [StorageMount] = { directory in
         for name in ["raw", "results"] {

@@ -8,7 +8,7 @@ import Testing
 @testable import Invocation
 
 /// Swift functions, built as they are when they are deployed. Building takes seconds, so one program is asked many things.
-@Suite(.enabled(if: InvocationFixture.hasSwift, "there is no Swift compiler"))
+@Suite(.fewAtATime, .enabled(if: InvocationFixture.hasSwift, "there is no Swift compiler"))
 struct SwiftTests {
     static let source = """
         import WeirFunction

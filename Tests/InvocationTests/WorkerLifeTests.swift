@@ -8,7 +8,7 @@ import Testing
 @testable import Invocation
 
 /// What becomes of calls and workers when things end badly, or are reused.
-@Suite(.enabled(if: InvocationFixture.hasPython, "python3 is not installed"))
+@Suite(.fewAtATime, .enabled(if: InvocationFixture.hasPython, "python3 is not installed"))
 struct WorkerLifeTests {
     @Test func aWarmWorkerIsReusedByItsVersionOnly() async throws {
         try await withInvoker { fixture in

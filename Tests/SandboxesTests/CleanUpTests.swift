@@ -8,7 +8,7 @@ import TestSupport
 @testable import Sandboxes
 
 /// Nothing is left: no processes, mounts, control groups, descriptors, temporary files.
-@Suite(.serialized) struct CleanUpTests {
+@Suite(.fewAtATime, .serialized) struct CleanUpTests {
     /// What of a launcher can be left behind, counted.
     private struct Remains: Equatable, CustomStringConvertible {
         var processes: Int

@@ -9,7 +9,7 @@ import TestSupport
 @testable import Sandboxes
 
 /// What a worker cannot see or do, at each level that this host gives.
-struct ConfinementTests {
+@Suite(.fewAtATime) struct ConfinementTests {
     @Test(arguments: levels) func theReportSaysWhatWasTried(level: Int) async throws {
         try await SandboxFixture.with(level: level) { fixture in
             #expect(fixture.report.features.contains { $0.name == "system call filter" && $0.failure == nil })

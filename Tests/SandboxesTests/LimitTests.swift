@@ -7,7 +7,7 @@ import TestSupport
 @testable import Sandboxes
 
 /// What a worker may use ends somewhere, for its whole tree.
-struct LimitTests {
+@Suite(.fewAtATime) struct LimitTests {
     @Test(arguments: levelsWithNamespaces) func temporarySpaceEndsInBytesAndInFiles(level: Int) async throws {
         try await SandboxFixture.with(level: level) { fixture in
             var sandbox = SandboxFixture.sandbox

@@ -7,7 +7,7 @@ import TestSupport
 @testable import Sandboxes
 
 /// What is done to a sandbox from outside while it runs.
-struct RunningSandboxTests {
+@Suite(.fewAtATime) struct RunningSandboxTests {
     private let folder: TemporaryDirectory
 
     init() throws {

@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 /// Functions that try to see or reach what is outside.
-@Suite(.serialized, .timeLimit(.minutes(10))) struct EscapeTests {
+@Suite(.fewAtATime, .serialized, .timeLimit(.minutes(10))) struct EscapeTests {
     @Test("A14, A15, A21, A22, A24, A31, A34: nothing of the host is seen or written", arguments: Account.allCases)
     func look(_ account: Account) async throws {
         guard let host = try await AbuseHost.start(account) else { return }

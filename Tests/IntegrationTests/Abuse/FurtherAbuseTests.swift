@@ -5,7 +5,7 @@ import Testing
 
 /// Attempts beyond the list in the documentation, at every level of isolation that can be had here: with the host's
 /// namespaces shared, what is kept apart elsewhere must be refused.
-@Suite(.serialized, .timeLimit(.minutes(10))) struct FurtherAbuseTests {
+@Suite(.fewAtATime, .serialized, .timeLimit(.minutes(10))) struct FurtherAbuseTests {
     struct Place: Sendable, CustomTestStringConvertible {
         var account: Account
         var maximum: Int

@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 /// What is left of functions that leave what they can, however they, the launcher or the server end.
-@Suite(.serialized, .timeLimit(.minutes(10))) struct LeftoverTests {
+@Suite(.fewAtATime, .serialized, .timeLimit(.minutes(10))) struct LeftoverTests {
     typealias Place = FurtherAbuseTests.Place
 
     /// A server with one function under way that has left daemons in sessions of their own.

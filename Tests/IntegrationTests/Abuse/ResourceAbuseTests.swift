@@ -5,7 +5,7 @@ import Testing
 
 /// Functions that take more than their share. Each fails inside; the server and the neighbours go on, the activation
 /// says what happened, and nothing is left. The numbers are those of the list in the security documentation.
-@Suite(.serialized, .timeLimit(.minutes(10))) struct ResourceAbuseTests {
+@Suite(.fewAtATime, .serialized, .timeLimit(.minutes(10))) struct ResourceAbuseTests {
     private static let memory: Int64 = 128 << 20
 
     @Test("A1: a fork bomb ends at the limit", arguments: Account.allCases)

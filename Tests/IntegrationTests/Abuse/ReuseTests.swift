@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 /// What one run leaves must not reach another function, version or tenant, and names must not reach the file system.
-@Suite(.serialized, .timeLimit(.minutes(10))) struct ReuseTests {
+@Suite(.fewAtATime, .serialized, .timeLimit(.minutes(10))) struct ReuseTests {
     @Test("A32: what a run leaves is seen by no other function or version", arguments: Account.allCases)
     func leftovers(_ account: Account) async throws {
         guard let host = try await AbuseHost.start(account, minimum: 2) else { return }

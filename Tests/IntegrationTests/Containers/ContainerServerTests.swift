@@ -54,7 +54,7 @@ struct TestEngine: Sendable {
 
 /// The whole way through the public API: an image built of a Dockerfile on a base made here, pushed to and pulled from a
 /// registry on loopback, run, logged, stopped.
-@Suite(.serialized, .enabled(if: ContainerHost.missing == nil, "\(ContainerHost.missing ?? "")"))
+@Suite(.fewAtATime, .serialized, .enabled(if: ContainerHost.missing == nil, "\(ContainerHost.missing ?? "")"))
 struct ContainerServerTests {
     private static func tar(_ files: [(String, String)]) -> [UInt8] {
         var layer = LayerBuilder()

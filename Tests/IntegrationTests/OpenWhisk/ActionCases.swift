@@ -1,9 +1,10 @@
 import CloudEvents
 import Foundation
+import TestSupport
 import Testing
 
 /// OpenWhisk, section C: actions.
-@Suite("OpenWhisk: actions") struct WhiskActionCases {
+@Suite("OpenWhisk: actions", .fewAtATime) struct WhiskActionCases {
     @Test("OW-17 defaults") func defaults() async throws {
         let tenant = try await WhiskSite.shared.tenant()
         let made = try await tenant.action("a", "echo")

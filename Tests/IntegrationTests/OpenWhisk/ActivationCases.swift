@@ -1,9 +1,10 @@
 import CloudEvents
 import Foundation
+import TestSupport
 import Testing
 
 /// OpenWhisk, section E: activations.
-@Suite("OpenWhisk: activations") struct WhiskActivationCases {
+@Suite("OpenWhisk: activations", .fewAtATime) struct WhiskActivationCases {
     @Test("OW-35 list and summary") func list() async throws {
         let tenant = try await WhiskSite.shared.tenant()
         try await tenant.action("hello")

@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 
 /// What OpenWhisk's clients send and count on, beyond the numbered cases.
-@Suite("OpenWhisk: clients") struct WhiskClientCases {
+@Suite("OpenWhisk: clients", .fewAtATime) struct WhiskClientCases {
     /// The Go client's structures leave nothing out: what is not said is null or "".
     @Test func whatIsLeftEmptyIsNotSaid() async throws {
         let tenant = try await WhiskSite.shared.tenant()

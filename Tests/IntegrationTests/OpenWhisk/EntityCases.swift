@@ -1,9 +1,10 @@
 import CloudEvents
 import Foundation
+import TestSupport
 import Testing
 
 /// OpenWhisk, section B: what holds for all entities and lists.
-@Suite("OpenWhisk: entities") struct WhiskEntityCases {
+@Suite("OpenWhisk: entities", .fewAtATime) struct WhiskEntityCases {
     @Test("OW-07 duplicate") func duplicate() async throws {
         let tenant = try await WhiskSite.shared.tenant()
         try await tenant.make("triggers/e1", [:])

@@ -1,10 +1,11 @@
 import NIOHTTP1
 import CloudEvents
 import Foundation
+import TestSupport
 import Testing
 
 /// REST APIs from web actions, asked as `wsk api` asks (client-go `whisk/api.go`, client-js `lib/routes.js`).
-@Suite("OpenWhisk: REST APIs") struct WhiskGatewayCases {
+@Suite("OpenWhisk: REST APIs", .fewAtATime) struct WhiskGatewayCases {
     private static let management = "/api/v1/web/whisk.system/apimgmt"
 
     private func create(

@@ -7,7 +7,7 @@ import Testing
 /// OpenWhisk, section J: images, which speak `/init` and `/run`. The image is made here and comes from a registry on
 /// loopback.
 @Suite(
-    "OpenWhisk: images", .serialized,
+    "OpenWhisk: images", .serialized, .fewAtATime,
     .enabled(if: ContainerHost.missing == nil, "\(ContainerHost.missing ?? "")"))
 struct WhiskImageCases {
     /// A registry with one image in it, for all cases.

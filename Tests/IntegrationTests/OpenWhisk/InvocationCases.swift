@@ -1,10 +1,11 @@
 import NIOHTTP1
 import CloudEvents
 import Foundation
+import TestSupport
 import Testing
 
 /// OpenWhisk, section D: invocation.
-@Suite("OpenWhisk: invocation") struct WhiskInvocationCases {
+@Suite("OpenWhisk: invocation", .fewAtATime) struct WhiskInvocationCases {
     @Test("OW-23 non-blocking") func nonBlocking() async throws {
         let tenant = try await WhiskSite.shared.tenant()
         try await tenant.action("echo")

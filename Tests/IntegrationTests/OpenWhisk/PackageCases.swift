@@ -1,9 +1,10 @@
 import CloudEvents
 import Foundation
+import TestSupport
 import Testing
 
 /// OpenWhisk, section G: packages and bindings.
-@Suite("OpenWhisk: packages") struct WhiskPackageCases {
+@Suite("OpenWhisk: packages", .fewAtATime) struct WhiskPackageCases {
     @Test("OW-47 contents") func contents() async throws {
         let tenant = try await WhiskSite.shared.tenant()
         try await tenant.make("packages/p", [:])

@@ -1,9 +1,10 @@
 import CloudEvents
 import Foundation
+import TestSupport
 import Testing
 
 /// OpenWhisk, section I: sequences; and compositions.
-@Suite("OpenWhisk: sequences") struct WhiskSequenceCases {
+@Suite("OpenWhisk: sequences", .fewAtATime) struct WhiskSequenceCases {
     private func sequence(_ components: [String]) -> JSONValue {
         ["exec": ["kind": "sequence", "components": .array(components.map { .string($0) })]]
     }

@@ -1,10 +1,11 @@
 import NIOHTTP1
 import CloudEvents
 import Foundation
+import TestSupport
 import Testing
 
 /// OpenWhisk, section A: the service, credentials, what holds everywhere.
-@Suite("OpenWhisk: service") struct WhiskServiceCases {
+@Suite("OpenWhisk: service", .fewAtATime) struct WhiskServiceCases {
     @Test("OW-01 root document") func root() async throws {
         let tenant = try await WhiskSite.shared.tenant()
         let answer = try await tenant.call("GET", "/", auth: "")

@@ -1,10 +1,11 @@
 import NIOHTTP1
 import CloudEvents
 import Foundation
+import TestSupport
 import Testing
 
 /// OpenWhisk, section F: triggers and rules.
-@Suite("OpenWhisk: triggers and rules") struct WhiskTriggerCases {
+@Suite("OpenWhisk: triggers and rules", .fewAtATime) struct WhiskTriggerCases {
     private func lines(_ record: JSONValue) throws -> [JSONValue] {
         try (record["logs"]?.array ?? []).map { try JSONValue(parsing: $0.string ?? "") }
     }

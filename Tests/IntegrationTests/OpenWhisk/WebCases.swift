@@ -1,10 +1,11 @@
 import NIOHTTP1
 import CloudEvents
 import Foundation
+import TestSupport
 import Testing
 
 /// OpenWhisk, section H: web actions.
-@Suite("OpenWhisk: web actions") struct WhiskWebCases {
+@Suite("OpenWhisk: web actions", .fewAtATime) struct WhiskWebCases {
     private static func exported(_ more: [(String, JSONValue)] = []) -> JSONObject {
         var annotations: [JSONValue] = [["key": "web-export", "value": true], ["key": "final", "value": true]]
         for (key, value) in more { annotations.append(["key": .string(key), "value": value]) }

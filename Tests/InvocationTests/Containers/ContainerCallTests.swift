@@ -8,7 +8,7 @@ import Testing
 
 @testable import Invocation
 
-@Suite(.serialized, .enabled(if: ContainerFixture.missing == nil, "\(ContainerFixture.missing ?? "")"))
+@Suite(.fewAtATime, .serialized, .enabled(if: ContainerFixture.missing == nil, "\(ContainerFixture.missing ?? "")"))
 struct ContainerCallTests {
     @Test(arguments: OCIRuntime.Kind.allCases)
     func anActionIsInitialisedOnceAndRunWithItsLog(_ kind: OCIRuntime.Kind) async throws {

@@ -9,7 +9,7 @@ import Testing
 @testable import Invocation
 
 /// What workers do while nobody calls: nothing; and those that are kept ready.
-@Suite(.enabled(if: InvocationFixture.hasPython, "python3 is not installed"))
+@Suite(.fewAtATime, .enabled(if: InvocationFixture.hasPython, "python3 is not installed"))
 struct IdleWorkerTests {
     /// Clock ticks that the fixture's processes have used.
     private func ticks(_ fixture: InvocationFixture) -> Int {

@@ -9,7 +9,7 @@ import Testing
 @testable import Invocation
 
 /// Workers that functions of one namespace share.
-@Suite(.enabled(if: InvocationFixture.hasPython, "python3 is not installed"))
+@Suite(.fewAtATime, .enabled(if: InvocationFixture.hasPython, "python3 is not installed"))
 struct SharedWorkerTests {
     private static let counting = """
         import os

@@ -8,7 +8,7 @@ import Testing
 @testable import Invocation
 
 /// Real processes that wait for code and become workers.
-@Suite(.enabled(if: InvocationFixture.hasPython, "python3 is not installed"))
+@Suite(.fewAtATime, .enabled(if: InvocationFixture.hasPython, "python3 is not installed"))
 struct StemProcessTests {
     private static let usual = "python-256MiB"
 

@@ -8,7 +8,7 @@ import Testing
 @testable import Invocation
 
 /// Workers that a preloaded interpreter forks into sandboxes of their own.
-@Suite(.enabled(if: InvocationFixture.hasPython, "python3 is not installed"))
+@Suite(.fewAtATime, .enabled(if: InvocationFixture.hasPython, "python3 is not installed"))
 struct ZygoteTests {
     private func withZygote(
         isolation: Int = 3, workers: Int = 8, stems: Int = 0, _ body: (InvocationFixture) async throws -> Void

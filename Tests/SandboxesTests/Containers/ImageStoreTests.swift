@@ -8,7 +8,7 @@ import Testing
 
 @testable import Sandboxes
 
-@Suite(.enabled(if: TestRegistry.missing == nil, "\(TestRegistry.missing ?? "")"))
+@Suite(.fewAtATime, .enabled(if: TestRegistry.missing == nil, "\(TestRegistry.missing ?? "")"))
 struct ImageStoreTests {
     private static func layer(_ name: String, _ text: String) -> [UInt8] {
         var layer = LayerBuilder()

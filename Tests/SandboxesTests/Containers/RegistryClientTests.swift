@@ -9,7 +9,7 @@ import Testing
 
 @testable import Sandboxes
 
-@Suite struct RegistryClientTests {
+@Suite(.fewAtATime) struct RegistryClientTests {
     static func client(
         _ document: JSONValue = [:], body: (RegistryClient) async throws -> Void
     ) async throws {

@@ -81,7 +81,7 @@ enum ContainerTests {
     }()
 }
 
-@Suite(.serialized, .enabled(if: ContainerTests.missing == nil, "\(ContainerTests.missing ?? "")"))
+@Suite(.fewAtATime, .serialized, .enabled(if: ContainerTests.missing == nil, "\(ContainerTests.missing ?? "")"))
 struct RuntimeEngineTests {
     static let kinds = OCIRuntime.Kind.allCases
 
