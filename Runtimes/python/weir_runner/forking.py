@@ -10,6 +10,7 @@ What is imported here every worker shares, also the seed of string hashes; rando
 import _signal
 import _socket
 import ctypes
+import errno
 import gc
 import os
 import resource
@@ -166,8 +167,11 @@ def move_in(request):
     try:
         for kind, _, value in request.limits:
             resource.setrlimit(kind, (value, value))
-    except (OSError, ValueError) as error:
-        raise Failure(STAGE_LIMITS, getattr(error, "errno", 22) or 22) from None
+    except OSError as error:
+        raise Failure(STAGE_LIMITS, error.errno) from None
+    except ValueError:
+        # What the module makes of EPERM: the limit was lowered before.
+        raise Failure(STAGE_LIMITS, errno.EPERM) from None
     drop(request)
     if rules >= 0:
         check(syscall(SYS_LANDLOCK_RESTRICT_SELF, 5, 0), STAGE_LANDLOCK)

@@ -84,6 +84,8 @@ final class ProcessWorkers: WorkerKind {
         specification.arguments.removeLast()
         specification.arguments.append("zygote")
         specification.role = .zygote
+        // It forks what may have more memory than its own flavour, and nobody gets a limit back that was lowered before.
+        specification.limits.removeAll { $0.resource == .memory }
         stem.attach(try launcher.start(specification, handler: stem))
     }
 }

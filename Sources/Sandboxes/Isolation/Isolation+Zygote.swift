@@ -23,6 +23,8 @@ extension Isolation {
         plan.userMap = users
         plan.groupMap = users
         plan.filter = .broad
+        // Below it are the processes that it forks, each of which is watched by itself; it runs no code but ours.
+        plan.watchedMemory = nil
         // What it forks is born in groups beside its own.
         plan.clear(weir_start_new_cgroup)
         // Whom it forks is put under rules of his own.

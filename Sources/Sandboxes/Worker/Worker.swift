@@ -100,16 +100,21 @@ package final class Worker: Sendable {
     /// The processes below which all others of it are.
     var roots: [Int32] { state.withLock { [$0.pid, $0.program].filter { $0 > 0 } } }
 
-    /// A fork says who it is before it says anything else, to the launcher.
-    private func askForProgram() {
+    /// A fork says who it is before it says anything else, to the launcher, which is asked until it knows.
+    func askForProgram() {
+        guard isForked else { return }
         let mustAsk = state.withLock { state in
             defer { state.isProgramAsked = true }
             return !state.isProgramAsked
         }
         guard mustAsk else { return }
         control.statistics(self) { [weak self] result in
-            guard let self, case .success(let statistics) = result else { return }
-            state.withLock { $0.program = statistics.program }
+            guard let self else { return }
+            let program = (try? result.get().program) ?? 0
+            state.withLock { state in
+                state.program = program
+                state.isProgramAsked = program > 0
+            }
         }
     }
 
@@ -291,7 +296,7 @@ package final class Worker: Sendable {
 
     private func receive(_ bytes: UnsafeRawBufferPointer) {
         // After what follows from these bytes: a call may wait for them, and the launcher takes the processor.
-        defer { if isForked { askForProgram() } }
+        defer { askForProgram() }
         var inbox = state.withLock { state in
             defer { state.inbox = [] }
             return state.inbox

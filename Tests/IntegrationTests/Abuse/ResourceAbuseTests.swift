@@ -40,15 +40,61 @@ import Testing
         guard let host = try await AbuseHost.start(account, minimum: 2) else { return }
         let run = try await host.attempt(
             attempt, ["bytes": .integer(5 * Self.memory), "seconds": 15], spec: ["timeout": "20s"])
-        // Either the limit refuses (an error inside), or what goes beyond is ended and the run is told so.
-        let held = run["result"]?["held"]?.integer
-        if let held {
-            #expect(held <= Self.memory + (Self.memory / 4), "\(attempt): \(run.text)")
+        expectHeld(run)
+        try await host.finish()
+    }
+
+    /// Either the limit refuses (an error inside), or what goes beyond is ended and the run is told so.
+    private func expectHeld(_ run: JSONValue) {
+        if let held = run["result"]?["held"]?.integer {
+            #expect(held <= Self.memory + (Self.memory / 4), "\(run.text)")
         } else {
             #expect(run["status"] != "success", "\(run.text)")
-            #expect(run["result"]?["error"]?.string?.contains("memory") == true, "\(attempt): \(run.text)")
+            #expect(run["result"]?["error"]?.string?.contains("memory") == true, "\(run.text)")
+        }
+    }
+
+    /// A zygote forks for functions of all sizes, and where only limits of a process hold them, a lowered one stays low.
+    @Test("forked workers have all the memory that their functions may have", arguments: Account.allCases)
+    func memoryOfForkedWorkers(_ account: Account) async throws {
+        guard let host = try await zygoteHost(account) else { return }
+        // Together they hold more than the zygote of the usual size may have.
+        let code = "held = bytearray(300 << 20)\ndef main(args):\n    return {'held': len(held)}\n"
+        for round in 0..<2 {
+            for name in ["large", "larger"] {
+                if round == 0 { try await host.client.function(name, code, ["memory": "512MB"]) }
+                let run = try await host.invoke(name)
+                #expect(run["result"] == ["held": .integer(300 << 20)], "\(run.text)")
+                #expect(round > 0 || run["coldStart"]?["way"] == "zygote", "\(run.text)")
+            }
+            // Longer than trees are left alone by who watches them.
+            try await host.client.function("wait-\(round)", "import time\ndef main(args):\n    time.sleep(1)\n")
+            #expect(try await host.invoke("wait-\(round)")["status"] == "success")
         }
         try await host.finish()
+    }
+
+    @Test("A3: a forked worker is held before it has said a word", arguments: Account.allCases)
+    func memoryBombWhileLoading(_ account: Account) async throws {
+        guard let host = try await zygoteHost(account) else { return }
+        let run = try await host.attempt("memory_while_loading")
+        // What failed to start does not tell of its way.
+        #expect(run["status"] != "success" || run["coldStart"]?["way"] == "zygote", "\(run.text)")
+        expectHeld(run)
+        try await host.finish()
+    }
+
+    /// A server whose next first call is served by a zygote.
+    private func zygoteHost(_ account: Account) async throws -> AbuseHost? {
+        guard let host = try await AbuseHost.start(account, ["--stems", "0"], minimum: 2) else { return nil }
+        // The zygote is made beside the first calls.
+        let isThere = try await eventually {
+            let name = "first-\(Int.random(in: 0..<1_000_000_000))"
+            try await host.client.function(name, "def main(args):\n    return {}\n")
+            return try await host.invoke(name)["coldStart"]?["way"] == "zygote"
+        }
+        #expect(isThere)
+        return host
     }
 
     @Test("A4, A5: /tmp has an end, in bytes and in files", arguments: Account.allCases)
