@@ -127,6 +127,8 @@ import TestSupport
             let running = try fixture.shell("(while :; do echo tick; done) & while :; do echo tock; done")
             #expect(await running.line(0) != nil)
             #expect(await running.freeze() == nil)
+            // Who waits for a processor stands still as soon as it gets one.
+            await eventually("nothing runs") { fixture.processes.filter { Self.isRunning($0) }.isEmpty }
             // What is in the pipe and in the buffers comes out; then nothing does, for as long as we care to look.
             var count = -1
             await waitUntil {
