@@ -74,8 +74,9 @@ import Testing
             }
             #expect(names[0] == names[1], "\(path)")
         }
-        // Those of the cases that are the usual blocking call, once to become warm and once beside the long way.
-        #expect(try await Self.answeredInFront(tenant) - before >= 15)
+        // Up to 23 of the calls are the usual ones. Those that find no worker because tests beside this one have taken its
+        // place go the long way.
+        #expect(try await Self.answeredInFront(tenant) - before >= 5)
         // A run's transaction is the request's name, whichever way it came.
         for more in [[], [("Connection", "close")]] {
             let answer = try await tenant.call(
