@@ -74,7 +74,7 @@ struct LogTests {
     }
 }
 
-@Suite(.fewAtATime) struct LogCollectorTests {
+struct LogCollectorTests {
     private func add(_ collector: inout LogCollector, _ text: String, toError: Bool = false) {
         Array(text.utf8).withUnsafeBytes { collector.add($0, toError: toError, time: 0, observe: nil) }
     }

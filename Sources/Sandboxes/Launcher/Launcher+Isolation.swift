@@ -65,7 +65,7 @@ extension Launcher {
             return state.watched.compactMap { state.workers[$0] }
         }
         for worker in due {
-            // A fork in its first call has not been asked for yet: it is seen the next time.
+            // A fork that has not said anything to us yet is known to the launcher only: it is seen the next time.
             worker.askForProgram()
             guard let limit = worker.plan.watchedMemory,
                 MemoryWatch.memory(ofTrees: worker.roots, beyond: limit) > limit

@@ -102,9 +102,9 @@ final class RuntimeContainer: RunningContainer, WorkerHandler {
         guard engine.runtime.kind == .runc else { return kill() }
         Task { [self] in
             if await engine.endProcesses(of: id) == 0 { killFirstProcess() }
-            for _ in 0..<200 where !state.withLock({ $0.hasEnded }) { try? await Task.sleep(for: .milliseconds(10)) }
-            // Its processes were not found, or do not end.
-            kill()
+            // The clock of a limit: its processes were not found then, or do not end.
+            try? await Task.sleep(for: .seconds(2))
+            if !state.withLock({ $0.hasEnded }) { kill() }
         }
     }
 
